@@ -1,0 +1,157 @@
+"""What travels from a site to the center: batches, numbered by the spool that they came from.
+
+A batch is known by (agent, epoch, seq): the agent from its certificate, the epoch a random word of
+one spool file, seq its AUTOINCREMENT key. The same key must always carry the same body; the digest
+lets the receiver tell. Bodies are Arrow IPC with zstd for samples and zstd-compressed JSON for the
+rest. Everything is bounded before it is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from redoubt.model.errors import RemoteProtocolError
+from redoubt.model.finding import FindingEvent
+from redoubt.model.ids import UNPLACED, MachineId, RackId
+from redoubt.model.sample import COLUMNS, Sample
+from redoubt.model.status import MachineStatus
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""The most that one batch may weigh as it travels."""
+MAX_PLAIN_BYTES = 128 * 1024 * 1024
+"""The most that one batch may weigh once decompressed."""
+MAX_ROWS = 200_000
+
+_Shape = TypeVar("_Shape")
+
+
+class BatchKind(StrEnum):
+    SAMPLES = "samples"
+    DETAILS = "details"
+    FINDINGS = "findings"
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """One batch as it lies in the spool and travels. `digest` is SHA-256 of `body`."""
+
+    epoch: str
+    seq: int
+    kind: BatchKind
+    rows: int
+    digest: bytes
+    body: bytes
+
+
+class MachineDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine's full status with its raw last replies by call name, for its page."""
+
+    machine: MachineId
+    rack: RackId = UNPLACED
+    slot: str = ""
+    status: MachineStatus
+    replies: dict[str, str] = {}
+
+
+_ARROW_TYPES: dict[str, Any] = {
+    "time_ms": pa.timestamp("ms", tz="UTC"),
+    "text": pa.dictionary(pa.int32(), pa.string()),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+}
+SAMPLE_SCHEMA = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in COLUMNS])
+
+
+def body_digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def encode_samples(samples: Sequence[Sample]) -> bytes:
+    """Return samples as an Arrow IPC stream with zstd buffers."""
+    columns = [
+        pa.array([_cell(sample, name) for sample in samples], type=_ARROW_TYPES[kind])
+        for name, kind in COLUMNS
+    ]
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, SAMPLE_SCHEMA, options=options) as writer:
+        writer.write_batch(pa.record_batch(columns, schema=SAMPLE_SCHEMA))
+    return bytes(sink.getvalue())
+
+
+def decode_samples(body: bytes) -> pa.Table:
+    """Return the rows of a samples body, with exactly SAMPLE_SCHEMA.
+
+    Raises RemoteProtocolError where it is anything else, or larger than a batch may be.
+    """
+    check_body_size(body)
+    try:
+        with pa.ipc.open_stream(body) as reader:
+            if reader.schema != SAMPLE_SCHEMA:
+                raise RemoteProtocolError("samples batch has other columns than it should")
+            batches, rows, plain = [], 0, 0
+            for batch in reader:
+                batch.validate(full=True)
+                rows += batch.num_rows
+                plain += batch.nbytes
+                if rows > MAX_ROWS or plain > MAX_PLAIN_BYTES:
+                    raise RemoteProtocolError(f"samples batch is over {MAX_ROWS} rows")
+                batches.append(batch)
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise RemoteProtocolError(f"samples batch cannot be read: {exc}") from exc
+    return pa.Table.from_batches(batches, SAMPLE_SCHEMA)
+
+
+def encode_details(details: Sequence[MachineDetail]) -> bytes:
+    return _compress(msgspec.json.encode(details))
+
+
+def decode_details(body: bytes) -> list[MachineDetail]:
+    """Raises RemoteProtocolError where the body is not a list of MachineDetail."""
+    return _decode_json(body, list[MachineDetail])
+
+
+def encode_findings(events: Sequence[FindingEvent]) -> bytes:
+    return _compress(msgspec.json.encode(events))
+
+
+def decode_findings(body: bytes) -> list[FindingEvent]:
+    """Raises RemoteProtocolError where the body is not a list of FindingEvent."""
+    return _decode_json(body, list[FindingEvent])
+
+
+def check_body_size(body: bytes) -> None:
+    """Raises RemoteProtocolError where a body is larger than a batch may be."""
+    if len(body) > MAX_BODY_BYTES:
+        raise RemoteProtocolError(f"batch of {len(body)} bytes is over {MAX_BODY_BYTES}")
+
+
+def _cell(sample: Sample, name: str) -> object:
+    value = getattr(sample, name)
+    if name == "at":
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
+    return "" if name == "power_kind" and value is None else value
+
+
+def _compress(plain: bytes) -> bytes:
+    """Prefix the plain length: the zstd codec of Arrow needs it, and it is checked before use."""
+    packed: bytes = pa.compress(plain, codec="zstd", asbytes=True)
+    return len(plain).to_bytes(4, "little") + packed
+
+
+def _decode_json(body: bytes, shape: type[_Shape]) -> _Shape:
+    check_body_size(body)
+    size = int.from_bytes(body[:4], "little")
+    if size > MAX_PLAIN_BYTES:
+        raise RemoteProtocolError(f"batch of {size} bytes is over {MAX_PLAIN_BYTES}")
+    try:
+        plain = pa.decompress(body[4:], decompressed_size=size, codec="zstd", asbytes=True)
+        return msgspec.json.decode(plain, type=shape)
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as exc:
+        raise RemoteProtocolError(f"batch cannot be read: {exc}") from exc
