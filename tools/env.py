@@ -87,7 +87,10 @@ def ensure_venv(level: str) -> None:
         uv("venv", "--quiet", "--clear", "--python", sys.executable, VENV)
     if not is_usable or have.get("lock") != wanted["lock"]:
         # --no-build: a lock pins files by hash, but not what building one from source brings in.
-        uv("pip", "sync", "--require-hashes", "--no-build", "--compile-bytecode", lock)
+        # A person may watch the 170 MB of chDB come in; a log is served by the sentence above.
+        quiet = [] if sys.stderr.isatty() else ["--quiet"]
+        options = [*quiet, "--require-hashes", "--no-build", "--compile-bytecode"]
+        uv("pip", "sync", *options, lock)
     # Without isolation the build backend is the one in the lock, and nothing unlocked is fetched.
     uv("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
     stamp.write_text(json.dumps(wanted))
