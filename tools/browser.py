@@ -28,7 +28,8 @@ def main() -> int:
         return 0
     is_ci = os.environ.get("CI") == "true"
     print(
-        f"redoubt: no browser for the page tests (looked for {', '.join(NAMES)}): "
+        "redoubt: no browser for the page tests (looked for "
+        f"{os.environ.get('REDOUBT_CHROMIUM') or ', '.join(NAMES)}): "
         "install Chromium (Debian: apt-get install chromium) or set REDOUBT_CHROMIUM=/path/to/it; "
         + ("with CI=true that is an error" if is_ci else "the tests that need it are skipped"),
         file=sys.stderr,
