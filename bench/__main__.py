@@ -17,7 +17,9 @@ def main() -> int:
     chosen = sys.argv[1:] or known
     unknown = [name for name in chosen if name not in known]
     if unknown:
-        print(f"no bench named {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+        print(
+            f"no bench named {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr
+        )
         return 2
     for name in chosen:
         print(f"\n== {name} ==", flush=True)
