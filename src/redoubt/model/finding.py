@@ -58,7 +58,8 @@ class Evidence(msgspec.Struct, frozen=True):
 class Observation(msgspec.Struct, frozen=True):
     """What a rule says about a subject at this moment: something is the matter, and why.
 
-    `cause` is a short stable word that pages group by ("hot", "fan_lost", "no_reply").
+    `cause` is a short stable word that pages group by ("hot", "fan_lost", "no_reply"). `since` is
+    when the trouble began, where the rule knows that better than "when I first saw it".
     """
 
     rule: str
@@ -68,6 +69,7 @@ class Observation(msgspec.Struct, frozen=True):
     cause: str
     evidence: tuple[Evidence, ...]
     confidence: float = 1.0
+    since: datetime | None = None
 
     @property
     def key(self) -> tuple[str, Subject]:
