@@ -126,7 +126,9 @@ class MachineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     `hashrate_hs` is the machine's own short average (5 s to 1 min). `hashrate_nominal_hs` is the
     maker's figure, from the machine where it says one, else from the hardware tables.
-    `efficiency_j_per_th` follows from `power_w` and `hashrate_hs`.
+    `efficiency_j_per_th` follows from `power_w` and `hashrate_hs`. `clock_at` is what the machine's
+    own clock read when it answered (beside the time of its source, which is ours); None where the
+    family doesn't say.
     """
 
     address: str
@@ -147,6 +149,7 @@ class MachineStatus(msgspec.Struct, frozen=True, kw_only=True):
     efficiency_j_per_th: float | None = None
     temp_inlet_c: float | None = None
     uptime_s: int | None = None
+    clock_at: datetime | None = None
     boards: tuple[Board, ...] = ()
     fans: tuple[Fan, ...] = ()
     psu: Psu | None = None
