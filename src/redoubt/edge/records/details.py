@@ -1,0 +1,84 @@
+"""The last full status of every machine, so that a restarted center knows the fleet at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from redoubt.edge.batches import MachineDetail, decode_details, encode_details
+from redoubt.edge.records.engine import reading, scoped, transaction
+from redoubt.edge.records.tables import machine_details
+from redoubt.model.errors import RemoteProtocolError, ServiceError
+from redoubt.model.ids import MachineId, OrganisationId, SiteId
+
+
+class Details:
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def upsert(
+        self, organisation: OrganisationId, site: SiteId, details: Sequence[MachineDetail]
+    ) -> None:
+        """Keep the newest of each machine; an older one that comes late changes nothing."""
+        if not details:
+            return
+        rows = [
+            {
+                "site": site,
+                "machine": detail.machine,
+                "at": detail.status.at,
+                "detail": encode_details([detail]),
+            }
+            for detail in sorted(details, key=lambda detail: detail.status.at)
+        ]
+        scope = scoped(organisation)
+        with transaction(self._engine) as connection:
+            known = {
+                (row.machine): row.at
+                for row in connection.execute(
+                    scope.select(
+                        machine_details, machine_details.c.machine, machine_details.c.at
+                    ).where(machine_details.c.site == site)
+                )
+            }
+            newest = {row["machine"]: row for row in rows}
+            fresh = [row for key, row in newest.items() if key not in known]
+            newer = [row for key, row in newest.items() if key in known and row["at"] > known[key]]
+            if fresh:
+                connection.execute(scope.insert(machine_details), fresh)
+            for row in newer:
+                connection.execute(
+                    scope.update(machine_details, at=row["at"], detail=row["detail"]).where(
+                        machine_details.c.site == site,
+                        machine_details.c.machine == row["machine"],
+                    )
+                )
+
+    def get(
+        self, organisation: OrganisationId, site: SiteId, machine: MachineId
+    ) -> MachineDetail | None:
+        statement = scoped(organisation).select(machine_details, machine_details.c.detail)
+        statement = statement.where(
+            machine_details.c.site == site, machine_details.c.machine == machine
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(statement).first()
+            return None if row is None else _unpack(row.detail)
+
+    def load(self, organisation: OrganisationId) -> Iterator[tuple[SiteId, MachineDetail]]:
+        """Yield every machine's detail with its site."""
+        statement = scoped(organisation).select(
+            machine_details, machine_details.c.site, machine_details.c.detail
+        )
+        with reading(self._engine) as connection:
+            for row in connection.execute(statement):
+                yield SiteId(row.site), _unpack(row.detail)
+
+
+def _unpack(packed: bytes) -> MachineDetail:
+    try:
+        (detail,) = decode_details(packed)
+    except (RemoteProtocolError, ValueError) as exc:
+        raise ServiceError(f"a machine's detail in the records cannot be read: {exc}") from exc
+    return detail
