@@ -75,17 +75,22 @@ class ScanView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpoolView(msgspec.Struct, frozen=True, kw_only=True):
-    """The agent's spool. Thinning turns samples into minutes; then the oldest minutes go.
+    """How the agent's spool stands.
 
-    `oldest_at` is the time of the oldest batch that the center has not acknowledged.
+    oldest_at: the time of the oldest batch that the center has not acknowledged.
+    rows_lost: telemetry rows that made room since the spool began.
+    made_room: the last step that made room, as the spool calls it ("samples_thinned"), and when.
+    aside: batches that could not be delivered, since the spool began; `aside_at` the last one.
     """
 
-    used_bytes: int
+    size_bytes: int
     limit_bytes: int
     oldest_at: datetime | None = None
-    thinned_samples: int = 0
-    dropped_samples: int = 0
-    conflicts: int = 0
+    rows_lost: int = 0
+    made_room: str | None = None
+    made_room_at: datetime | None = None
+    aside: int = 0
+    aside_at: datetime | None = None
 
 
 class DiskView(msgspec.Struct, frozen=True):
