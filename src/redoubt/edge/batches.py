@@ -9,9 +9,10 @@ rest. Everything is bounded before it is decoded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -75,13 +76,17 @@ def body_digest(body: bytes) -> bytes:
 def encode_samples(samples: Sequence[Sample]) -> bytes:
     """Return samples as an Arrow IPC stream with zstd buffers."""
     columns = [
-        pa.array([_cell(sample, name) for sample in samples], type=_ARROW_TYPES[kind])
-        for name, kind in COLUMNS
+        pa.array(map(_getters[name], samples), type=_ARROW_TYPES[kind]) for name, kind in COLUMNS
     ]
+    return encode_table(pa.Table.from_arrays(columns, schema=SAMPLE_SCHEMA))
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """Return rows of SAMPLE_SCHEMA as a samples body."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
     with pa.ipc.new_stream(sink, SAMPLE_SCHEMA, options=options) as writer:
-        writer.write_batch(pa.record_batch(columns, schema=SAMPLE_SCHEMA))
+        writer.write_table(table.combine_chunks())
     return bytes(sink.getvalue())
 
 
@@ -132,11 +137,19 @@ def check_body_size(body: bytes) -> None:
         raise RemoteProtocolError(f"batch of {len(body)} bytes is over {MAX_BODY_BYTES}")
 
 
-def _cell(sample: Sample, name: str) -> object:
-    value = getattr(sample, name)
-    if name == "at":
-        return value.astimezone(UTC) if isinstance(value, datetime) else value
-    return "" if name == "power_kind" and value is None else value
+def _at(sample: Sample) -> datetime:
+    return sample.at.astimezone(UTC)
+
+
+def _power_kind(sample: Sample) -> str:
+    return sample.power_kind or ""
+
+
+_getters: dict[str, Callable[[Sample], object]] = {
+    **{name: attrgetter(name) for name, _ in COLUMNS},
+    "at": _at,
+    "power_kind": _power_kind,
+}
 
 
 def _compress(plain: bytes) -> bytes:
