@@ -91,42 +91,53 @@ class Endpoint(msgspec.Struct, frozen=True):
 Extractor = Callable[[Any], Any]
 """Takes a decoded reply and returns the field's value, or None where the machine does not say.
 
-It may raise KeyError, IndexError, TypeError, ValueError, AttributeError: the field is then
-`unparsed`, and only that field.
+It may raise one of EXTRACTOR_ERRORS: the field is then `unparsed`, and only that field.
 """
+
+EXTRACTOR_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+def _no_notes(_docs: Mapping[str, Any], _status: MachineStatus) -> tuple[Note, ...]:
+    return ()
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field of MachineStatus and where it may be found, best place first."""
+    """A field of MachineStatus and where it may be found, best place first.
+
+    "boards.serial" and the like fill one column of `boards`: their extractors return a mapping from
+    board index to value, so that boards can be put together from several replies.
+    """
 
     name: str
     places: tuple[tuple[str, Extractor], ...]
-
-
-def no_notes(_documents: Mapping[str, Any], _status: MachineStatus) -> tuple[Note, ...]:
-    """Return nothing: the check of a family that has none of its own."""
-    return ()
 
 
 class Driver(msgspec.Struct, frozen=True, kw_only=True):
     """One firmware family.
 
     services: name of each service → its usual port; the first one answers the family's identity.
+    probe: the call that a scan makes to learn whether this is the family; needs no password.
+    is_family: whether a decoded reply to the probe comes from this family and from no other.
     decode: turns a reply's body into a document; raises ValueError where it cannot.
     state: what the machine is doing, from its decoded replies and the fields found so far.
-    check: notes on values that cannot be true together.
-    parallel: how many calls a machine bears at once.
+    check: notes on values that cannot be true together, beside those that every family shares.
+    factory_logins: (user, password) as the maker sets them; never tried, only recognised.
+    unseen: what has not been seen on a real machine, for the docs.
     """
 
     family: str
+    title: str
     make: str | None
     services: Mapping[str, int]
     calls: tuple[Call, ...]
+    probe: str
+    is_family: Callable[[Any], bool]
     fields: tuple[Field, ...]
     decode: Callable[[bytes], Any]
     state: Callable[[Mapping[str, Any], MachineStatus], MachineState]
-    check: Callable[[Mapping[str, Any], MachineStatus], tuple[Note, ...]] = no_notes
-    parallel: int = 1
+    check: Callable[[Mapping[str, Any], MachineStatus], tuple[Note, ...]] = _no_notes
+    factory_logins: tuple[tuple[str, str], ...] = ()
+    unseen: tuple[str, ...] = ()
 
     def call(self, name: str) -> Call:
         """Return the call of that name. Raises InputError where the family has none."""

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import msgspec
+
+from redoubt.model.units import TERA
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One hashrate class of a model, as the maker sells it."""
+
+    hashrate_nominal_hs: float
+    power_w: float | None = None
 
 
 class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     """One model. `chips_per_board` is None where boards differ; `power_w` is at the wall, at 25 °C.
 
-    `names` are the spellings under which machines report this model, without the make.
+    `names` are the spellings under which machines report this model, without the make. Its own
+    hashrate and watts are those of the class sold most; `variants` are the others.
     """
 
     make: str
@@ -29,6 +39,7 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     fans: int | None = None
     hashrate_nominal_hs: float | None = None
     power_w: float | None = None
+    variants: tuple[Variant, ...] = ()
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -47,14 +58,41 @@ def hardware_tables() -> tuple[Hardware, ...]:
     return tuple(rows)
 
 
-def find_hardware(make: str | None, reported_model: str | None) -> Hardware | None:
+@lru_cache(maxsize=4096)
+def find_hardware(
+    make: str | None, reported_model: str | None, nominal_hs: float | None = None
+) -> Hardware | None:
     """Return the row of a model as a machine spells it, or None where no table has it.
 
-    A hashrate class in the name ("S19j Pro 104T") picks among variants of one model.
+    A hashrate class in the name ("S19j Pro 104T"), else the nominal hashrate that the machine
+    claims, picks among variants of one model; the row returned has that variant's figures.
     """
     if make is None or reported_model is None:
         return None
-    return _index().get((make.lower(), _fold(reported_model)))
+    name, terahashes = _split_class(reported_model)
+    row = _index().get((make.lower(), _fold(reported_model))) or _index().get(
+        (make.lower(), _fold(name))
+    )
+    if row is None or not row.variants:
+        return row
+    wanted = nominal_hs if terahashes is None else terahashes * TERA
+    return row if not wanted or wanted < 0 else _pick(row, wanted)
+
+
+def _pick(row: Hardware, wanted_hs: float) -> Hardware:
+    own = Variant(row.hashrate_nominal_hs or 0.0, row.power_w)
+    best = min((own, *row.variants), key=lambda each: abs(each.hashrate_nominal_hs - wanted_hs))
+    return msgspec.structs.replace(
+        row, hashrate_nominal_hs=best.hashrate_nominal_hs, power_w=best.power_w
+    )
+
+
+def _split_class(reported: str) -> tuple[str, float | None]:
+    """Return the model without its hashrate class, and that class in TH/s where it has one."""
+    match = _CLASS.search(reported[:200])
+    if match is None:
+        return reported, None
+    return reported[: match.start()], float(match.group(1))
 
 
 @cache
@@ -66,5 +104,8 @@ def _index() -> dict[tuple[str, str], Hardware]:
     return index
 
 
+_CLASS = re.compile(r"[\s(]+(\d{1,4}(?:\.\d{1,3})?)\s?T(?:H(?:/s)?)?\)?\s*\Z", re.IGNORECASE)
+
+
 def _fold(name: str) -> str:
-    return re.sub(r"[^a-z0-9+]", "", name.lower())
+    return re.sub(r"[^a-z0-9+]", "", name[:200].lower())

@@ -1,0 +1,158 @@
+"""`MinerClient`: asks machines a driver's calls, and remembers Digest nonces."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from redoubt.edge.miner.exchange import Framing, exchange
+from redoubt.edge.miner.framing import (
+    CgminerFraming,
+    HttpFraming,
+    HttpReply,
+    LengthFraming,
+    with_length,
+)
+from redoubt.machines._digest import Challenge, authorization, parse_challenge
+from redoubt.machines._driver import Auth, Call, Endpoint, Reply, Transport
+from redoubt.model.errors import NeedsAuth, RemoteRefused
+
+_MOST_NONCES = 65_536
+
+_Answer = TypeVar("_Answer")
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A user name and password for a machine's own web side."""
+
+    user: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Login(user={self.user!r}, password=…)"
+
+
+class _Session:
+    """A server's challenge and how many requests used it."""
+
+    __slots__ = ("challenge", "count")
+
+    def __init__(self, challenge: Challenge) -> None:
+        self.challenge = challenge
+        self.count = 0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MinerClient:
+    """At most `connections` sockets at once; waiting for one does not count against a deadline."""
+
+    def __init__(self, connections: int = 512, now: Callable[[], datetime] = utc_now) -> None:
+        self._slots = asyncio.Semaphore(connections)
+        self._now = now
+        self._sessions: dict[Endpoint, _Session] = {}
+
+    async def ask(self, call: Call, endpoint: Endpoint, login: Login | None = None) -> Reply:
+        """Return the reply to one call.
+
+        Raises NeedsAuth without a fitting login, another RemoteError for what the machine does, and
+        OutOfSockets for what we lack.
+        """
+        if call.auth is Auth.DIGEST and login is None:
+            raise NeedsAuth("no password was given for this machine")
+        async with self._slots:
+            body = await self._body(call, endpoint, login)
+        return Reply(body, self._now())
+
+    async def _body(self, call: Call, endpoint: Endpoint, login: Login | None) -> bytes:
+        match call.transport:
+            case Transport.CGMINER:
+                return await self._exchange(call, endpoint, call.request, _CGMINER)
+            case Transport.WHATSMINER_V3:
+                framing = LengthFraming(call.bounds.max_bytes)
+                return await self._exchange(call, endpoint, with_length(call.request), framing)
+            case Transport.HTTP:
+                return await self._ask_http(call, endpoint, login)
+
+    async def _exchange(
+        self, call: Call, endpoint: Endpoint, request: bytes, framing: Framing[_Answer]
+    ) -> _Answer:
+        return await exchange(
+            endpoint.host,
+            endpoint.port,
+            request,
+            framing,
+            timeout_s=call.bounds.timeout_s,
+            max_bytes=call.bounds.max_bytes,
+        )
+
+    async def _ask_http(self, call: Call, endpoint: Endpoint, login: Login | None) -> bytes:
+        if login is None or call.auth is not Auth.DIGEST:
+            return _body_of(await self._http(call, endpoint, None))
+        session = self._sessions.get(endpoint)
+        if session is not None:
+            reply = await self._http(call, endpoint, _authorize(session, call, login))
+            if reply.status != HTTPStatus.UNAUTHORIZED:
+                return _body_of(reply)
+        else:
+            reply = await self._http(call, endpoint, None)
+            if reply.status != HTTPStatus.UNAUTHORIZED:
+                return _body_of(reply)
+        session = self._new_session(endpoint, reply)
+        return _body_of(await self._http(call, endpoint, _authorize(session, call, login)))
+
+    def _new_session(self, endpoint: Endpoint, reply: HttpReply) -> _Session:
+        challenge = parse_challenge(reply.headers.get("www-authenticate", ""))
+        if challenge is None:
+            raise NeedsAuth("asks for a kind of sign-in that is not Digest")
+        if len(self._sessions) >= _MOST_NONCES:
+            self._sessions.pop(next(iter(self._sessions)))
+        session = self._sessions[endpoint] = _Session(challenge)
+        return session
+
+    async def _http(self, call: Call, endpoint: Endpoint, authorized: str | None) -> HttpReply:
+        method, _, path = call.request.decode("ascii").partition(" ")
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {host}" if endpoint.port == 80 else f"Host: {host}:{endpoint.port}",
+            "Accept: application/json",
+            "Connection: close",
+        ]
+        if authorized is not None:
+            lines.append(f"Authorization: {authorized}")
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+        return await self._exchange(call, endpoint, request, HttpFraming())
+
+
+_CGMINER = CgminerFraming()
+
+
+def _authorize(session: _Session, call: Call, login: Login) -> str:
+    method, _, path = call.request.decode("ascii").partition(" ")
+    session.count += 1
+    return authorization(
+        session.challenge,
+        method,
+        path,
+        login.user,
+        login.password,
+        count=session.count,
+        cnonce=secrets.token_hex(8),
+    )
+
+
+def _body_of(reply: HttpReply) -> bytes:
+    if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise NeedsAuth("refuses the password" if reply.status == 401 else "forbids the request")
+    if not 200 <= reply.status < 300:
+        raise RemoteRefused(f"answers HTTP {reply.status}")
+    return reply.body

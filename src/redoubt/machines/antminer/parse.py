@@ -1,0 +1,143 @@
+"""What the replies of a stock Antminer mean, in both dialects of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from redoubt.machines._cgminer import first_entry, pool_state, section
+from redoubt.machines._driver import Field
+from redoubt.machines._read import (
+    MAX_ERRORS,
+    MAX_POOLS,
+    as_int,
+    as_mapping,
+    as_text,
+    first,
+    hashrate_unit_hs,
+    rows,
+    scaled,
+    soft,
+)
+from redoubt.machines._state import state_of
+from redoubt.machines.antminer.stats import boards, fans, is_asleep, nominal_hs, stats_uptime_s
+from redoubt.model.status import MachineFault, MachineState, MachineStatus, PoolStatus
+from redoubt.model.units import GIGA
+
+
+def _hashrate_hs(document: Any) -> float | None:
+    summary = first_entry(document, "SUMMARY")
+    for name, unit in (("GHS 5s", GIGA), ("GHS av", GIGA), ("MHS 5s", 1e6), ("MHS av", 1e6)):
+        if (rate := scaled(summary.get(name), unit)) is not None:
+            return rate
+    unit = hashrate_unit_hs(summary.get("rate_unit"), GIGA)
+    return scaled(first(summary, "rate_5s", "rate_avg"), unit)
+
+
+def _uptime_s(document: Any) -> int | None:
+    return as_int(first(first_entry(document, "SUMMARY"), "Elapsed", "elapsed"))
+
+
+def _version_text(*names: str) -> Any:
+    return lambda document: as_text(first(first_entry(document, "VERSION"), *names))
+
+
+def _system_text(*names: str) -> Any:
+    return lambda document: as_text(first(as_mapping(document), *names))
+
+
+def _stats_text(*names: str) -> Any:
+    def read(document: Any) -> str | None:
+        info = as_mapping(document).get("INFO") or first_entry(document, "STATS")
+        return as_text(first(as_mapping(info), *names))
+
+    return read
+
+
+def _pools(document: Any) -> tuple[PoolStatus, ...]:
+    entries = section(document, "POOLS")[:MAX_POOLS]
+    active = _active_pool(entries)
+    return tuple(
+        _pool(at, entry, is_active=at == active)
+        for at, entry in enumerate(entries)
+        if first(entry, "URL", "url")
+    )
+
+
+def _active_pool(entries: list[Mapping[str, Any]]) -> int | None:
+    """Return the place of the pool that work comes from: cgminer's is the alive one that says so,
+    else the alive one of the best priority."""
+    alive = [at for at, entry in enumerate(entries) if _word(entry) == "alive"]
+    for at in alive:
+        if entries[at].get("Stratum Active") is True:
+            return at
+    return min(alive, key=lambda at: _priority(entries[at], at), default=None)
+
+
+def _word(entry: Mapping[str, Any]) -> str:
+    return str(first(entry, "Status", "status"))[:16].strip().lower()
+
+
+def _priority(entry: Mapping[str, Any], default: int) -> int:
+    priority = soft(as_int, first(entry, "Priority", "priority"))
+    return default if priority is None else priority
+
+
+def _pool(at: int, entry: Mapping[str, Any], *, is_active: bool) -> PoolStatus:
+    index = soft(as_int, first(entry, "POOL", "index"))
+    return PoolStatus(
+        index=at if index is None else index,
+        url=soft(as_text, first(entry, "URL", "url")),
+        user=soft(as_text, first(entry, "User", "user")),
+        state=pool_state(first(entry, "Status", "status"), is_active),
+        accepted=soft(as_int, first(entry, "Accepted", "accepted")),
+        rejected=soft(as_int, first(entry, "Rejected", "rejected")),
+        stale=soft(as_int, first(entry, "Stale", "stale")),
+    )
+
+
+def _faults(document: Any) -> tuple[MachineFault, ...]:
+    """Return what the new dialect's summary lists under `status` and does not call "s" (good)."""
+    entry = first_entry(document, "SUMMARY")
+    return tuple(
+        MachineFault(
+            code=soft(as_text, first(row, "type", "code")),
+            text=soft(as_text, row.get("msg")) or "not told",
+        )
+        for row in rows(entry.get("status"), MAX_ERRORS)
+        if str(row.get("status", "s")).strip().lower() not in ("s", "")
+    )
+
+
+def read_state(docs: Mapping[str, Any], status: MachineStatus) -> MachineState:
+    return state_of(status, is_sleeping="stats" in docs and is_asleep(docs["stats"]))
+
+
+FIELDS = (
+    Field(
+        "model",
+        (
+            ("version", _version_text("Type", "type")),
+            ("system_info", _system_text("minertype")),
+            ("stats", _stats_text("Type", "type")),
+        ),
+    ),
+    Field(
+        "firmware",
+        (
+            ("system_info", _system_text("system_filesystem_version")),
+            ("version", _version_text("CompileTime")),
+            ("stats", _stats_text("CompileTime")),
+        ),
+    ),
+    Field("serial", (("system_info", _system_text("serinum", "serial_no")),)),
+    Field("mac", (("system_info", _system_text("macaddr")),)),
+    Field("hostname", (("system_info", _system_text("hostname")),)),
+    Field("hashrate_hs", (("summary", _hashrate_hs),)),
+    Field("hashrate_nominal_hs", (("stats", nominal_hs),)),
+    Field("uptime_s", (("summary", _uptime_s), ("stats", stats_uptime_s))),
+    Field("boards", (("stats", boards),)),
+    Field("fans", (("stats", fans),)),
+    Field("pools", (("pools", _pools),)),
+    Field("errors", (("summary", _faults),)),
+)

@@ -1,0 +1,133 @@
+"""The reply to `stats`, in which everything of boards and fans stands, in two dialects.
+
+Old: a list whose second entry has keys with the chain's number at their end (`chain_rate1`,
+`temp_chip1` as "60-62-75-77", `fan1`). New: one entry with lists (`chain`, `fan`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from redoubt.machines._cgminer import section
+from redoubt.machines._read import (
+    MAX_BOARDS,
+    MAX_FANS,
+    MAX_SENSORS,
+    as_float,
+    as_int,
+    as_text,
+    first,
+    hashrate_unit_hs,
+    hottest,
+    rows,
+    scaled,
+    soft,
+)
+from redoubt.model.status import Board, Fan
+from redoubt.model.units import GIGA
+
+_NUMBERED = re.compile(r"(chain_acn|chain_rate|fan)(\d{1,2})")
+_READING = re.compile(r"(?:^|-)(-?\d+(?:\.\d+)?)")
+_FIXED_SLOTS = 4
+"""With up to so many chains in the reply each is a slot that has a board; older firmwares list 16
+slots and leave the empty ones at 0."""
+
+
+def boards(document: Any) -> tuple[Board, ...]:
+    entry = _entry(document)
+    unit = hashrate_unit_hs(entry.get("rate_unit"), GIGA)
+    if "chain" in entry:
+        chains = rows(entry["chain"], MAX_BOARDS)
+        return tuple(_new_board(at, chain, unit) for at, chain in enumerate(chains))
+    numbers = _numbers(entry, "chain_acn") or _numbers(entry, "chain_rate")
+    found = tuple(_old_board(entry, number, unit) for number in numbers[:MAX_BOARDS])
+    if len(found) <= _FIXED_SLOTS:
+        return found
+    return tuple(board for board in found if board.chips or board.hashrate_hs)
+
+
+def fans(document: Any) -> tuple[Fan, ...]:
+    entry = _entry(document)
+    listed = entry.get("fan")
+    if isinstance(listed, list):
+        readings = [soft(as_int, value) for value in listed[:MAX_FANS]]
+        return tuple(Fan(index, rpm) for index, rpm in enumerate(readings))
+    numbers = _numbers(entry, "fan")[:MAX_FANS]
+    found = [Fan(number - 1, soft(as_int, entry[f"fan{number}"])) for number in numbers]
+    count = soft(as_int, entry.get("fan_num"))
+    if count is None or not 0 <= count < len(found):
+        return tuple(found)
+    # More sockets than fans: those that turn are fans, and if too few turn, the first that do not.
+    turning = sorted(found, key=lambda fan: not fan.rpm)[
+        : max(count, sum(bool(f.rpm) for f in found))
+    ]
+    return tuple(sorted(turning, key=lambda fan: fan.index))
+
+
+def nominal_hs(document: Any) -> float | None:
+    """Return the hashrate that the firmware calls ideal, or None where it is 0 or not told."""
+    entry = _entry(document)
+    unit = hashrate_unit_hs(entry.get("rate_unit"), GIGA)
+    return scaled(first(entry, "rate_ideal", "total_rateideal"), unit) or None
+
+
+def stats_uptime_s(document: Any) -> int | None:
+    return as_int(first(_entry(document), "Elapsed", "elapsed"))
+
+
+def is_asleep(document: Any) -> bool:
+    """Whether the new dialect names the work mode 1, which is sleep."""
+    try:
+        return soft(as_int, _entry(document).get("miner-mode")) == 1
+    except (LookupError, TypeError):
+        return False
+
+
+def _entry(document: Any) -> Mapping[str, Any]:
+    """Return the entry with the readings: the last, since the old dialect puts versions before."""
+    return section(document, "STATS")[-1]
+
+
+def _numbers(entry: Mapping[str, Any], stem: str) -> list[int]:
+    found = []
+    for key in entry:
+        match = _NUMBERED.fullmatch(key)
+        if match is not None and match.group(1) == stem:
+            found.append(int(match.group(2)))
+    return sorted(found)
+
+
+def _old_board(entry: Mapping[str, Any], number: int, unit: float) -> Board:
+    chip = _readings(entry.get(f"temp_chip{number}")) or [entry.get(f"temp2_{number}")]
+    board = _readings(entry.get(f"temp_pcb{number}")) or [entry.get(f"temp{number}")]
+    return Board(
+        index=number - 1,
+        serial=soft(as_text, first(entry, f"chain_sn{number}", f"sn{number}")),
+        hashrate_hs=soft(lambda value: scaled(value, unit), entry.get(f"chain_rate{number}")),
+        chips=soft(as_int, entry.get(f"chain_acn{number}")),
+        temp_board_c=hottest(board),
+        temp_chip_max_c=hottest(chip),
+    )
+
+
+def _new_board(at: int, chain: Mapping[str, Any], unit: float) -> Board:
+    index = soft(as_int, chain.get("index"))
+    return Board(
+        index=at if index is None else index,
+        serial=soft(as_text, chain.get("sn")),
+        hashrate_hs=soft(lambda value: scaled(value, unit), chain.get("rate_real")),
+        chips=soft(as_int, chain.get("asic_num")),
+        temp_board_c=hottest(_readings(first(chain, "temp_pcb", "temp_pic"))),
+        temp_chip_max_c=hottest(_readings(chain.get("temp_chip"))),
+    )
+
+
+def _readings(value: Any) -> list[Any]:
+    """Return the sensors in a list, in "60-62-75-77", or in one number."""
+    if isinstance(value, list):
+        return value[:MAX_SENSORS]
+    if isinstance(value, str):
+        return _READING.findall(value[: 8 * MAX_SENSORS])
+    return [] if soft(as_float, value) is None else [value]
