@@ -7,10 +7,11 @@ section named for the command. Source: cgminer's API-README.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from redoubt.machines._driver import Bounds, Cadence, Call, Transport
-from redoubt.machines._read import as_mapping, rows
+from redoubt.machines._read import as_mapping, as_time, first, rows
 from redoubt.model.status import PoolState
 
 _MOST_ENTRIES = 64
@@ -38,6 +39,11 @@ def section(document: Any, name: str) -> list[Mapping[str, Any]]:
 def first_entry(document: Any, name: str) -> Mapping[str, Any]:
     """Return a section's first entry. Raises IndexError where the section is empty."""
     return section(document, name)[0]
+
+
+def clock_at(document: Any) -> datetime | None:
+    """Return the machine's own clock, which STATUS carries as `When` (`when` in newer dialects)."""
+    return as_time(first(first_entry(document, "STATUS"), "When", "when"))
 
 
 def pool_state(word: Any, is_active: bool) -> PoolState:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from redoubt.machines._driver import EXTRACTOR_ERRORS
@@ -22,6 +23,7 @@ MAX_POOLS = 16
 MAX_ERRORS = 64
 MAX_SENSORS = 64
 _LARGEST = 1e24
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ud800-\udfff\ufeff]")
 
 _Value = TypeVar("_Value")
@@ -121,6 +123,12 @@ def scaled(value: Any, scale: float) -> float | None:
     """Return a number times `scale`, such as TH/s as H/s."""
     number = as_float(value)
     return None if number is None else number * scale
+
+
+def as_time(value: Any) -> datetime | None:
+    """Return the moment that so many seconds since 1970 are; clocks that were never set are None."""
+    seconds = as_int(value)
+    return None if seconds is None or seconds <= 0 else _EPOCH + timedelta(seconds=seconds)
 
 
 def hashrate_unit_hs(unit: Any, default: float) -> float:

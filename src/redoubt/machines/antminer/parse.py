@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from redoubt.machines._cgminer import first_entry, pool_state, section
+from redoubt.machines._cgminer import clock_at, first_entry, pool_state, section
 from redoubt.machines._driver import Field
 from redoubt.machines._read import (
     MAX_ERRORS,
@@ -136,6 +136,7 @@ FIELDS = (
     Field("hashrate_hs", (("summary", _hashrate_hs),)),
     Field("hashrate_nominal_hs", (("stats", nominal_hs),)),
     Field("uptime_s", (("summary", _uptime_s), ("stats", stats_uptime_s))),
+    Field("clock_at", (("summary", clock_at), ("stats", clock_at))),
     Field("boards", (("stats", boards),)),
     Field("fans", (("stats", fans),)),
     Field("pools", (("pools", _pools),)),

@@ -25,14 +25,14 @@ from redoubt.machines._read import (
     scaled,
     soft,
 )
+from redoubt.model.hardware import find_hardware
 from redoubt.model.status import Board, Fan
 from redoubt.model.units import GIGA
 
 _NUMBERED = re.compile(r"(chain_acn|chain_rate|fan)(\d{1,2})")
+_MOST_BOARDS_BUILT = 3
+"""Of a model that no table knows, up to so many slots are taken to be boards."""
 _READING = re.compile(r"(?:^|-)(-?\d+(?:\.\d+)?)")
-_FIXED_SLOTS = 4
-"""With up to so many chains in the reply each is a slot that has a board; older firmwares list 16
-slots and leave the empty ones at 0."""
 
 
 def boards(document: Any) -> tuple[Board, ...]:
@@ -43,9 +43,27 @@ def boards(document: Any) -> tuple[Board, ...]:
         return tuple(_new_board(at, chain, unit) for at, chain in enumerate(chains))
     numbers = _numbers(entry, "chain_acn") or _numbers(entry, "chain_rate")
     found = tuple(_old_board(entry, number, unit) for number in numbers[:MAX_BOARDS])
-    if len(found) <= _FIXED_SLOTS:
-        return found
-    return tuple(board for board in found if board.chips or board.hashrate_hs)
+    return _without_empty_slots(found, _boards_built(document))
+
+
+def _boards_built(document: Any) -> int | None:
+    """Return how many boards the model has, which the old dialect names in its first entry."""
+    kind = soft(as_text, first(section(document, "STATS")[0], "Type", "type"))
+    hardware = find_hardware("Bitmain", kind)
+    return None if hardware is None else hardware.boards
+
+
+def _without_empty_slots(found: tuple[Board, ...], built: int | None) -> tuple[Board, ...]:
+    """Return the boards among the slots: firmwares list 3, 4 or 16, and leave empty ones at 0.
+
+    An empty slot is a lost board as long as the model was built with more than are left.
+    """
+    standing = [board for board in found if board.chips or board.hashrate_hs]
+    empty = [board for board in found if board not in standing]
+    lost = empty[: max(0, (len(found) if built is None else built) - len(standing))]
+    if built is None and len(found) > _MOST_BOARDS_BUILT:
+        lost = []
+    return tuple(board for board in found if board in standing or board in lost)
 
 
 def fans(document: Any) -> tuple[Fan, ...]:

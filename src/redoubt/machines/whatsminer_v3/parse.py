@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from redoubt.machines._cgminer import pool_state
@@ -17,6 +18,7 @@ from redoubt.machines._read import (
     as_int,
     as_mapping,
     as_text,
+    as_time,
     first,
     rows,
     scaled,
@@ -61,6 +63,10 @@ def _inlet_c(document: Any) -> float | None:
 
 def _uptime_s(document: Any) -> int | None:
     return as_int(_summary(document).get("elapsed"))
+
+
+def _clock_at(document: Any) -> datetime | None:
+    return as_time(as_mapping(document).get("when"))
 
 
 def _fans(document: Any) -> tuple[Fan, ...]:
@@ -186,6 +192,7 @@ FIELDS = (
     Field("power_w", ((_SUMMARY, _power_w),)),
     Field("temp_inlet_c", ((_SUMMARY, _inlet_c),)),
     Field("uptime_s", ((_SUMMARY, _uptime_s),)),
+    Field("clock_at", ((_SUMMARY, _clock_at), (_INFO, _clock_at))),
     Field("boards.hashrate_hs", ((_EDEVS, _board_column(_terahashes, "hash-realtime")),)),
     Field("boards.chips", ((_EDEVS, _board_column(as_int, "effective-chips")),)),
     Field("boards.temp_chip_max_c", ((_EDEVS, _board_column(as_float, "chip-temp-max")),)),

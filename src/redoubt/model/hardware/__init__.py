@@ -65,14 +65,15 @@ def find_hardware(
     """Return the row of a model as a machine spells it, or None where no table has it.
 
     A hashrate class in the name ("S19j Pro 104T"), else the nominal hashrate that the machine
-    claims, picks among variants of one model; the row returned has that variant's figures.
+    claims, picks among variants of one model; the row returned has that variant's figures. What
+    stands behind an underscore ("M60S_VK40") is the type of its boards, looked for only as a whole.
     """
     if make is None or reported_model is None:
         return None
     name, terahashes = _split_class(reported_model)
-    row = _index().get((make.lower(), _fold(reported_model))) or _index().get(
-        (make.lower(), _fold(name))
-    )
+    spellings = (reported_model, name, name.partition("_")[0])
+    found = (_index().get((make.lower(), _fold(spelling))) for spelling in spellings)
+    row = next((row for row in found if row is not None), None)
     if row is None or not row.variants:
         return row
     wanted = nominal_hs if terahashes is None else terahashes * TERA
