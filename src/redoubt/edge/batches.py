@@ -51,7 +51,10 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MachineDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine's full status with its raw last replies by call name, for its page."""
+    """A machine's full status with its raw last replies by call name, for its page.
+
+    Replies travel less often than statuses: where there are none, those that came before stand.
+    """
 
     machine: MachineId
     rack: RackId = UNPLACED

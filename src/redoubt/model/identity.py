@@ -111,20 +111,21 @@ class IdentityBook:
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
         self._ids: dict[str, MachineId] = {}
         for machine in machines:
-            self._learn(registered_identity(machine), machine.id)
+            self.learn(registered_identity(machine), machine.id)
 
     def resolve(self, identity: Identity, address: str) -> MachineId:
         """Return the id of the machine that shows `identity` at `address`, and remember it."""
-        for key in identity.identifiers():
-            known = self._ids.get(key)
-            if known is not None:
-                self._learn(identity, known)
-                return known
-        machine = new_machine_id(identity, address)
-        self._learn(identity, machine)
+        machine = self.find(identity) or new_machine_id(identity, address)
+        self.learn(identity, machine)
         return machine
 
-    def _learn(self, identity: Identity, machine: MachineId) -> None:
+    def find(self, identity: Identity) -> MachineId | None:
+        """Return whose the strongest identifier known here is, None where none is known."""
+        known = (self._ids.get(key) for key in identity.identifiers())
+        return next((machine for machine in known if machine is not None), None)
+
+    def learn(self, identity: Identity, machine: MachineId) -> None:
+        """Remember whose identifiers these are; what is known already stays as it is."""
         for key in identity.identifiers():
             self._ids.setdefault(key, machine)
 
