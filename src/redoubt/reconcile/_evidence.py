@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from redoubt.model.finding import Evidence, Scalar
-from redoubt.reconcile.views import MachineView
+from redoubt.model.finding import Evidence, Scalar, Subject, SubjectKind
+from redoubt.model.status import MachineStatus, PoolState, PoolStatus
+from redoubt.reconcile.views import MachineView, SiteView
 
 MACHINE_BOOK = "machine"
 REGISTER_BOOK = "register"
@@ -41,3 +42,21 @@ def clip(text: str) -> str:
     """Return a machine's words fit for a title: on one line, at most 80 characters."""
     line = "".join(sign if sign.isprintable() else "·" for sign in text)
     return line if len(line) <= MAX_OUTSIDE_TEXT else line[: MAX_OUTSIDE_TEXT - 1] + "…"
+
+
+def clock(at: datetime) -> str:
+    """Return a moment as a title says it, e.g. "06:03:15 UTC on 21 Nov": it does not age."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%H:%M:%S} UTC on {utc.day} {utc:%b}"
+
+
+def agent_subject(view: SiteView) -> Subject:
+    return Subject(SubjectKind.AGENT, view.agent.agent)
+
+
+def active_pool(status: MachineStatus) -> PoolStatus | None:
+    """Return the pool that work comes from now, None where the machine does not say."""
+    for pool in status.pools:
+        if pool.state is PoolState.ACTIVE:
+            return pool
+    return None

@@ -11,6 +11,7 @@ import msgspec
 from redoubt.model.hardware import Hardware, find_hardware
 from redoubt.model.ids import MachineId, PoolId, RackId
 from redoubt.model.register import Pool, Rack
+from redoubt.model.status import MachineStatus
 from redoubt.reconcile.outage import Group, find_outages, group_machines
 from redoubt.reconcile.views import MachineView, SiteView
 
@@ -64,7 +65,12 @@ class CenterRound(msgspec.Struct, frozen=True):
     now: datetime
 
 
+def hardware_of(status: MachineStatus) -> Hardware | None:
+    """Return what the tables say of a machine's model."""
+    return _hardware(status.make, status.model)
+
+
 @lru_cache(maxsize=4096)
-def hardware_of(make: str | None, model: str | None) -> Hardware | None:
-    """`find_hardware`, remembered: a site has few models and asks at every round."""
+def _hardware(make: str | None, model: str | None) -> Hardware | None:
+    """Remembered, because a site has few models and asks of each at every round."""
     return find_hardware(make, model)

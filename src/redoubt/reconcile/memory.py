@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from redoubt.model.identity import Identity, identity_of, registered_identity
+from redoubt.model.identity import Identity, identity_of, parse_serial, registered_identity
 from redoubt.model.ids import MachineId, SiteId
 from redoubt.model.register import Machine, RegisterSlice
 from redoubt.model.status import MachineState, MachineStatus
@@ -21,6 +21,9 @@ from redoubt.reconcile.views import AgentView, Change, MachineView, SiteView
 MAX_STRANGERS = 4096
 """How many machines outside the register are kept: one can make up a new identity per poll."""
 FORGET_STRANGER_AFTER = timedelta(days=7)
+
+
+_NOTHING = Identity()
 
 
 class MachineMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,6 +63,8 @@ class SiteMemory:
     def __init__(self, state: MemoryState = MemoryState()) -> None:  # noqa: B008 (it is frozen)
         self._entries = {kept.machine: _Entry(kept) for kept in state.machines}
         self._at_address: dict[str, MachineId] = {}
+        self._register: RegisterSlice | None = None
+        self._expected: dict[MachineId, Identity] = {}
         answered = (kept for kept in state.machines if kept.last_answered_at is not None)
         for kept in sorted(answered, key=lambda kept: str(kept.last_answered_at)):
             self._at_address[kept.address] = kept.machine
@@ -117,10 +122,14 @@ class SiteMemory:
         cadence_s: float = 15.0,
     ) -> SiteView:
         """Return what the rules judge: every registered machine, every stranger that answered."""
+        self._work_by(register)
         registered = () if register is None else register.machines
         views = [self._view_registered(machine) for machine in registered]
-        known = {machine.id for machine in registered}
-        views.extend(_view(entry, None) for key, entry in self._entries.items() if key not in known)
+        views.extend(
+            _view(entry, None, _NOTHING)
+            for key, entry in self._entries.items()
+            if key not in self._expected and entry.kept.last_answered_at is not None
+        )
         return SiteView(
             site=site,
             agent=agent,
@@ -142,15 +151,23 @@ class SiteMemory:
                 self.forget(kept.machine)
 
     def _view_registered(self, machine: Machine) -> MachineView:
-        entry = self._entries.get(machine.id)
+        entry, expected = self._entries.get(machine.id), self._expected[machine.id]
         if entry is not None:
-            return _view(entry, machine)
+            return _view(entry, machine, expected)
         return MachineView(
             machine=machine.id,
             address=machine.address or "",
             registered=machine,
-            identity=registered_identity(machine),
+            identity=expected,
+            expected=expected,
         )
+
+    def _work_by(self, register: RegisterSlice | None) -> None:
+        """Work out the register's identifiers once per snapshot: it changes seldom, views often."""
+        if register is not self._register:
+            machines = () if register is None else register.machines
+            self._expected = {machine.id: expected_identity(machine) for machine in machines}
+            self._register = register
 
     def _answered(
         self, kept: MachineMemory, status: MachineStatus, factory_password: bool | None
@@ -180,6 +197,15 @@ class SiteMemory:
             if factory_password is None
             else factory_password,
         )
+
+
+def expected_identity(machine: Machine) -> Identity:
+    """Return the identifiers that the register holds, spelled as those that machines show."""
+    held = registered_identity(machine)
+    serials = tuple(parse_serial(serial) for serial in held.hashboard_serials)
+    return msgspec.structs.replace(
+        held, hashboard_serials=tuple(serial for serial in serials if serial is not None)
+    )
 
 
 def is_other(before: Identity, shown: Identity) -> bool:
@@ -218,17 +244,18 @@ def _age_s(kept: MachineMemory, now: datetime) -> float:
     return (now - kept.last_answered_at).total_seconds()
 
 
-def _view(entry: _Entry, registered: Machine | None) -> MachineView:
-    kept = entry.kept
+def _view(entry: _Entry, registered: Machine | None, expected: Identity) -> MachineView:
+    kept, status = entry.kept, entry.status
     return MachineView(
         machine=kept.machine,
-        address=kept.address,
+        address=kept.address if status is None else status.address,
         registered=registered,
-        status=entry.status,
+        status=status,
         misses=entry.misses,
         first_seen_at=kept.first_seen_at,
         last_answered_at=kept.last_answered_at,
         identity=kept.identity,
+        expected=expected,
         moved=kept.moved,
         altered=kept.altered,
         replaced=kept.replaced,

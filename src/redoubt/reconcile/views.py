@@ -37,6 +37,7 @@ class MachineView(msgspec.Struct, frozen=True, kw_only=True):
         was never polled.
     misses: polls without an answer since the last answer.
     last_answered_at: None where it never answered this agent.
+    identity: the identifiers that it showed, the latest of each; expected: the register's.
     factory_password: whether it accepted its family's factory credentials; None where not tried.
     """
 
@@ -48,6 +49,7 @@ class MachineView(msgspec.Struct, frozen=True, kw_only=True):
     first_seen_at: datetime | None = None
     last_answered_at: datetime | None = None
     identity: Identity = Identity()
+    expected: Identity = Identity()
     moved: Change | None = None
     altered: Change | None = None
     replaced: Change | None = None

@@ -28,7 +28,7 @@ def judge(machine: MachineView, _around: SiteRound, limits: Limits) -> Verdict:
         return UNJUDGED
     known = [fan for fan in status.fans if fan.rpm is not None]
     still = [fan for fan in known if fan.rpm is not None and fan.rpm < limits.min_rpm]
-    hardware = hardware_of(status.make, status.model)
+    hardware = hardware_of(status)
     built_with = len(status.fans) if hardware is None else hardware.fans or len(status.fans)
     missing = max(0, built_with - len(status.fans))
     if not still and not missing:
