@@ -1,0 +1,36 @@
+"""The files that a world writes for those who will watch it, each whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import tomli_w
+
+from redoubt.edge.files import write_file
+from redoubt.model.errors import InputError
+from redoubt.world.fleet import VirtualMachine
+from redoubt.world.material import credentials_of, map_of, register_of
+from redoubt.world.running import World
+
+
+def write_map(path: Path, world: World) -> None:
+    """Write where everything is, as JSON. Its appearance means that every machine listens."""
+    fleet = world.plan.fleet
+    document = map_of(world.machines, world.ports, fleet.network, fleet.seed)
+    write_file(path, msgspec.json.format(msgspec.json.encode(document), indent=1))
+
+
+def write_credentials(path: Path, machines: Sequence[VirtualMachine]) -> None:
+    """Write the machines' logins in the form of a site's credentials.toml, mode 0600."""
+    write_file(path, tomli_w.dumps({"credential": credentials_of(machines)}).encode())
+
+
+def write_register(folder: Path, machines: Sequence[VirtualMachine]) -> None:
+    """Write the register of a world as `register.json` into a folder, which is made if absent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InputError(f"{folder} cannot be made: {exc.strerror}") from exc
+    write_file(folder / "register.json", msgspec.json.encode(register_of(machines)))
