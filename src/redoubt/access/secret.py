@@ -14,13 +14,8 @@ import hmac
 import re
 from enum import StrEnum
 
-import msgspec
-
-from redoubt.model.errors import InputError
-
 SECRET_BYTES = 32
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Purpose(StrEnum):
@@ -28,18 +23,9 @@ class Purpose(StrEnum):
 
     API_TOKEN = "rda1"  # noqa: S105 - the prefix that tells what it is, not a secret
     ENROLMENT = "rdt1"
+    """Its text also carries what to pin: see `redoubt.edge.enrolment`."""
     SESSION = "session"
     LINK = "link"
-
-
-class EnrolmentToken(msgspec.Struct, frozen=True):
-    """What an operator carries to a new site: a one-time secret and the CA to pin.
-
-    `ca_fingerprint` is SHA-256 of the CA certificate's DER, as 64 hex digits.
-    """
-
-    secret: str
-    ca_fingerprint: str
 
 
 def secret_text(random_bytes: bytes) -> str:
@@ -67,24 +53,6 @@ def parse_api_token(text: str) -> str | None:
     """Return the secret of an API token, or None where `text` is none."""
     prefix, _, secret = text.partition(".")
     return secret if prefix == Purpose.API_TOKEN and is_secret(secret) else None
-
-
-def format_enrolment_token(token: EnrolmentToken) -> str:
-    """Return "rdt1.<secret>.<ca fingerprint>"."""
-    return f"{Purpose.ENROLMENT}.{token.secret}.{token.ca_fingerprint}"
-
-
-def parse_enrolment_token(text: str) -> EnrolmentToken:
-    """Raises InputError, without repeating what may be half of a secret."""
-    prefix, _, rest = text.strip().partition(".")
-    secret, _, fingerprint = rest.partition(".")
-    well_formed = is_secret(secret) and _FINGERPRINT.fullmatch(fingerprint) is not None
-    if prefix != Purpose.ENROLMENT or not well_formed:
-        raise InputError(
-            "expected an enrolment token 'rdt1.<secret>.<fingerprint>' as "
-            "`redoubt center token site` prints it"
-        )
-    return EnrolmentToken(secret, fingerprint)
 
 
 def csrf_token(session_secret: str) -> str:

@@ -18,9 +18,14 @@ from redoubt.model.register import Role
 
 
 class LinkPurpose(StrEnum):
-    """`setup`: make the first admin, or set a new password; `sign_in`: straight in (the demo)."""
+    """`setup`: make an admin, or set a new password; `sign_in`: straight in (the demo).
+
+    A followed `setup` link leaves a `setup_form` behind, whose secret is a cookie: the link itself
+    is used up, however often the form is sent.
+    """
 
     SETUP = "setup"
+    SETUP_FORM = "setup_form"
     SIGN_IN = "sign_in"
 
 
@@ -135,31 +140,40 @@ class Sessions:
                 )
             )
 
+    def find_link(self, link_hash: str, now: datetime) -> Link | None:
+        """Return a link that is neither used nor expired."""
+        with reading(self._engine) as connection:
+            return _find_link(connection, link_hash, now)
+
     def use_link(self, link_hash: str, now: datetime) -> Link | None:
         """Return a link that was good until this call, which uses it up; None where it is not."""
-        statement = across_organisations(
-            sa.select(links).where(
-                links.c.link_hash == link_hash,
-                links.c.used_at.is_(None),
-                links.c.expires_at > now,
-            ),
-            "a link says the organisation",
-        )
         with transaction(self._engine) as connection:
-            row = connection.execute(statement).first()
-            if row is None:
-                return None
-            scope = scoped(OrganisationId(row.organisation))
-            connection.execute(
-                scope.update(links, used_at=now).where(links.c.link_hash == link_hash)
-            )
-            return Link(
-                organisation=scope.organisation,
-                purpose=LinkPurpose(row.purpose),
-                user=None if row.user is None else UserId(row.user),
-                created_at=row.created_at,
-                expires_at=row.expires_at,
-            )
+            link = _find_link(connection, link_hash, now)
+            if link is not None:
+                connection.execute(
+                    scoped(link.organisation)
+                    .update(links, used_at=now)
+                    .where(links.c.link_hash == link_hash)
+                )
+            return link
+
+
+def _find_link(connection: sa.Connection, link_hash: str, now: datetime) -> Link | None:
+    statement = sa.select(links).where(
+        links.c.link_hash == link_hash, links.c.used_at.is_(None), links.c.expires_at > now
+    )
+    row = connection.execute(
+        across_organisations(statement, "a link says the organisation")
+    ).first()
+    if row is None:
+        return None
+    return Link(
+        organisation=OrganisationId(row.organisation),
+        purpose=LinkPurpose(row.purpose),
+        user=None if row.user is None else UserId(row.user),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
 
 
 def _session(row: sa.Row[tuple[object, ...]]) -> Session:

@@ -1,0 +1,102 @@
+"""The web side put together: every module's route handlers behind one guard."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import import_module, resources
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Litestar
+from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.static_files import create_static_files_router
+from litestar.template import TemplateConfig
+
+import redoubt
+from redoubt.center.auth import Authenticate, csrf_of, is_secure, permit, provide_principal
+from redoubt.center.context import Center
+from redoubt.center.errors import on_bug, on_http_error, on_input_error, on_redoubt_error
+from redoubt.center.security import SecurityHeaders
+from redoubt.model.errors import InputError, RedoubtError
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""The largest body that any handler takes: a register of a big fleet. Most set less."""
+
+HANDLER_MODULES = (
+    "redoubt.center.sign_in",
+    "redoubt.center.pages",
+    "redoubt.center.live",
+    "redoubt.center.read_api",
+)
+"""Each has `route_handlers`, a tuple."""
+
+
+def build_app(center: Center) -> Litestar:
+    """Return the ASGI application over a center's parts."""
+    handlers = [
+        handler
+        for module in HANDLER_MODULES
+        if importlib.util.find_spec(module)
+        for handler in getattr(import_module(module), "route_handlers", ())
+    ]
+    static = create_static_files_router(
+        path="/static",
+        directories=[_package_folder("static")],
+        opt={"public": True, "exclude_from_auth": True},
+    )
+    return Litestar(
+        route_handlers=[*handlers, static],
+        dependencies={
+            "center": Provide(lambda: center, sync_to_thread=False),
+            "principal": Provide(provide_principal, sync_to_thread=False),
+        },
+        middleware=[DefineMiddleware(Authenticate, center=center)],
+        guards=[permit],
+        exception_handlers={
+            HTTPException: on_http_error,
+            InputError: on_input_error,
+            RedoubtError: on_redoubt_error,
+            Exception: on_bug,
+        },
+        before_send=[SecurityHeaders(is_secure=is_secure(center))],
+        template_config=TemplateConfig(instance=_templates()),
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+    )
+
+
+def _templates() -> JinjaTemplateEngine:
+    environment = Environment(
+        loader=FileSystemLoader(_package_folder("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    engine = JinjaTemplateEngine(engine_instance=environment)
+    engine.register_template_callable("csrf_token", lambda context: csrf_of(context["request"]))
+    return engine
+
+
+def _openapi() -> OpenAPIConfig:
+    token = SecurityScheme(type="http", scheme="bearer", description="An API token.")
+    return OpenAPIConfig(
+        title="Redoubt",
+        version=redoubt.__version__,
+        path="/api/v1/openapi",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(security_schemes={"token": token}),
+        security=[{"token": []}],
+        use_handler_docstrings=True,
+    )
+
+
+def _package_folder(name: str) -> Path:
+    return Path(str(resources.files("redoubt.center") / name))

@@ -1,0 +1,89 @@
+"""Every error that a request can cause, as a sentence: JSON for programs, a page for people."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import quote
+
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Redirect, Template
+
+from redoubt.model.errors import InputError, RedoubtError, ServiceError
+
+log = logging.getLogger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+_TITLES = {
+    400: "That cannot be used",
+    401: "Please sign in",
+    403: "That is not for you",
+    404: "There is no such page",
+    405: "That cannot be done here",
+    413: "That is too much",
+    429: "Too many attempts",
+}
+
+
+def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Errors of the framework and of handlers, which carry their status."""
+    if error.status_code == 401 and is_page(request) and request.method in ("GET", "HEAD"):
+        return _to_sign_in(request)
+    headers = dict(error.headers or {})
+    if error.status_code == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return respond(request, error.status_code, _sentence(error), headers)
+
+
+def on_input_error(request: AnyRequest, error: InputError) -> Response[Any]:
+    return respond(request, 400, str(error))
+
+
+def on_redoubt_error(request: AnyRequest, error: RedoubtError) -> Response[Any]:
+    """What went wrong on our side, or between us and another device, and has a sentence."""
+    status = 503 if isinstance(error, ServiceError) else 400
+    log.warning("%s: %s", request.route_handler.handler_name, error)
+    return respond(request, status, str(error))
+
+
+def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Anything else is ours to mend: logged whole, told briefly. The path may hold a secret."""
+    log.error("a request failed: %s", type(error).__name__, exc_info=error)
+    return respond(request, 500, "something went wrong in the center; its log says what")
+
+
+def respond(
+    request: AnyRequest, status: int, sentence: str, headers: dict[str, str] | None = None
+) -> Response[Any]:
+    if is_page(request):
+        context = {"status": status, "title": _TITLES.get(status, "Error"), "sentence": sentence}
+        return Template("auth/error.html", context=context, status_code=status, headers=headers)
+    return Response(
+        {"error": sentence}, status_code=status, headers=headers, media_type=MediaType.JSON
+    )
+
+
+def is_page(request: AnyRequest) -> bool:
+    """Whether a person's browser asks for a page, rather than a program or a script of a page."""
+    if request.url.path.startswith("/api/") or request.headers.get("hx-request"):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _to_sign_in(request: AnyRequest) -> Redirect:
+    path = request.url.path
+    back = "" if path == "/" else f"?next={quote(path, safe='')}"
+    return Redirect(f"/sign-in{back}", status_code=303)
+
+
+def _sentence(error: HTTPException) -> str:
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        parts = [
+            f"{part.get('key', 'body')}: {part.get('message', '')}"
+            for part in error.extra
+            if isinstance(part, dict)
+        ]
+        return "; ".join(parts)[:1000] or error.detail
+    return error.detail[:1000]

@@ -1,0 +1,99 @@
+"""The web port: Litestar served by granian inside our own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+
+from redoubt.center.settings import Listen
+from redoubt.model.errors import InputError, ServiceError
+
+START_S = 15.0
+STOP_S = 5.0
+"""How long open requests (live streams above all) may go on once the center stops."""
+
+
+class WebPort:
+    """A port that is taken at once, so that its number is known, and served by `serve`."""
+
+    def __init__(self, listen: Listen, certificate: Path | None, key: Path | None) -> None:
+        """Raises InputError where the port is taken or not ours to have."""
+        if listen.tls and (certificate is None or key is None):
+            raise InputError(f"{listen.netloc} needs a certificate and its key")
+        self._certificate = certificate if listen.tls else None
+        self._key = key if listen.tls else None
+        self._reserved = _reserve(listen)
+        self.listen = Listen(listen.host, self._reserved.getsockname()[1], listen.tls)
+
+    async def serve(self, app: Litestar) -> None:
+        """Serve until cancelled; requests that are open then may go on for STOP_S."""
+        server = Server(
+            app,
+            address=self.listen.host,
+            port=self.listen.port,
+            interface=Interfaces.ASGI,
+            websockets=False,
+            log_enabled=False,
+            ssl_cert=self._certificate,
+            ssl_key=self._key,
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(server.serve(), name="web port")
+                try:
+                    await asyncio.shield(serving)
+                finally:
+                    server.stop()
+                    await asyncio.wait([serving], timeout=STOP_S)
+                    serving.cancel()
+        finally:
+            self._reserved.close()
+
+    async def wait_ready(self) -> None:
+        """Return once connections are taken. Raises ServiceError where that does not happen."""
+        try:
+            async with asyncio.timeout(START_S):
+                while not await _answers(self.listen):
+                    await asyncio.sleep(0.02)
+        except TimeoutError as exc:
+            raise ServiceError(f"the web port {self.listen.netloc} did not open") from exc
+
+
+def _reserve(listen: Listen) -> socket.socket:
+    """Bind the port without listening, and keep it.
+
+    granian shares its port with whoever sets SO_REUSEPORT, so that two centers on one port would
+    both run and answer by turns. A bind without that option tells whether it is free; the second
+    bind keeps the number until granian listens.
+    """
+    try:
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            port = probe.getsockname()[1]
+        kept = socket.socket(family, kind, protocol)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind((address[0], port, *address[2:]))
+    except OSError as exc:
+        raise InputError(
+            f"cannot listen at {listen.netloc}: {exc.strerror or exc}; "
+            "name another port with --web-listen"
+        ) from exc
+    return kept
+
+
+async def _answers(listen: Listen) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(listen.host, listen.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
