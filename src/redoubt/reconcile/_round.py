@@ -12,6 +12,7 @@ from redoubt.model.hardware import Hardware, find_hardware
 from redoubt.model.ids import MachineId, PoolId, RackId
 from redoubt.model.register import Pool, Rack
 from redoubt.model.status import MachineStatus
+from redoubt.reconcile._pools import account_of
 from redoubt.reconcile.outage import Group, find_outages, group_machines
 from redoubt.reconcile.views import MachineView, SiteView
 
@@ -31,6 +32,11 @@ class SiteRound:
     def pools(self) -> Mapping[PoolId, Pool]:
         register = self.view.register
         return {} if register is None else {pool.id: pool for pool in register.pools}
+
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """Every account that some machine of the site may work for."""
+        return frozenset(account_of(pool.account) for pool in self.pools.values())
 
     @cached_property
     def racks(self) -> Mapping[RackId, Rack]:

@@ -16,7 +16,7 @@ def judge(machine: MachineView, around: SiteRound, _limits: NoLimits) -> Verdict
         return None
     if not shown:
         return UNJUDGED
-    if set(shown) <= set(expected):
+    if shown == expected or set(shown) <= set(expected):
         return None
     foreign = [serial for serial in shown if serial not in expected]
     owners = around.hashboard_owners

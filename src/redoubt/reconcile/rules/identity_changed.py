@@ -27,13 +27,16 @@ _KINDS = (
 
 def judge(machine: MachineView, around: SiteRound, limits: Limits) -> Verdict:
     shown, register = machine.identity, around.view.register
-    if register is not None and machine.expected is not shown:
-        differs = _differing(machine.expected, shown)
+    expected = machine.expected
+    if register is not None and (
+        shown.serial != expected.serial
+        or shown.mac != expected.mac
+        or shown.control_board_serial != expected.control_board_serial
+    ):
+        differs = _differing(expected, shown)
         if differs:
-            expected = {
-                f"registered_{name}": getattr(machine.expected, name) for name, _ in differs
-            }
-            allowed = register_fact(register.made_at, "the register holds others", **expected)
+            held = {f"registered_{name}": getattr(expected, name) for name, _ in differs}
+            allowed = register_fact(register.made_at, "the register holds others", **held)
             return _changed(machine, differs, Severity.HIGH, allowed)
     altered = machine.altered
     if altered is None or altered.identity is None:

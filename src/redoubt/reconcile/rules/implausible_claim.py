@@ -48,7 +48,7 @@ def judge(machine: MachineView, _around: SiteRound, _limits: NoLimits) -> Verdic
 
 RULE = MachineRule(
     name="implausible_claim",
-    about="A machine claims what cannot be true, such as 166 % of its chips or a negative hashrate.",
+    about="A machine claims what cannot be true, like 166 % of its chips or a negative hashrate.",
     gives="each claim as the machine made it",
     severity=Severity.HIGH,
     hold_on=timedelta(seconds=30),

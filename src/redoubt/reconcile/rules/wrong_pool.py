@@ -7,12 +7,12 @@ share book, not by this rule.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import lru_cache
 
 from redoubt.model.finding import Severity
 from redoubt.model.register import Pool
 from redoubt.model.status import PoolState, PoolStatus
 from redoubt.reconcile._evidence import active_pool, clip, machine_fact, register_fact
+from redoubt.reconcile._pools import account_of, fold_url
 from redoubt.reconcile._round import SiteRound
 from redoubt.reconcile._rule import UNJUDGED, MachineRule, NoLimits, Trouble, Verdict
 from redoubt.reconcile.views import MachineView
@@ -48,8 +48,7 @@ def _difference(active: PoolStatus, pool: Pool, worker: str | None) -> str | Non
 def _is_foreign_backup(backup: PoolStatus, around: SiteRound) -> bool:
     if not backup.url or not backup.user or backup.state is PoolState.DISABLED:
         return False
-    account = account_of(backup.user)
-    return all(account != account_of(pool.account) for pool in around.pools.values())
+    return account_of(backup.user) not in around.accounts
 
 
 _SEVERITIES = {
@@ -84,18 +83,6 @@ def _foreign(
         registered_account=pool.account,
     )
     return Trouble(_SEVERITIES[cause], titles[cause], cause, (fact, allowed))
-
-
-def account_of(user: str) -> str:
-    """Return the account in a worker name: the part before the first dot, in lower case."""
-    return user.partition(".")[0].strip().lower()
-
-
-@lru_cache(maxsize=4096)
-def fold_url(url: str) -> str:
-    """Return host:port of a stratum URL; scheme, user, path and case are no other pool."""
-    rest = url.strip().lower().partition("://")[2] or url.strip().lower()
-    return rest.partition("/")[0].rpartition("@")[2].partition("#")[0]
 
 
 RULE = MachineRule(
