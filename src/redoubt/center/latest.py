@@ -93,9 +93,16 @@ class LatestState:
         self._details: dict[tuple[OrganisationId, MachineId], dict[SiteId, bytes]] = {}
         self._changed = asyncio.Event()
 
-    def apply_samples(self, organisation: OrganisationId, site: SiteId, table: pa.Table) -> int:
-        """Take rows (SAMPLE_SCHEMA) of one site; return how many machines changed."""
-        changed = self._site(organisation, site).apply_samples(table, self.version + 1)
+    def apply_samples(
+        self, organisation: OrganisationId, site: SiteId, table: pa.Table, now: datetime
+    ) -> int:
+        """Take rows (SAMPLE_SCHEMA) of one site; return how many machines changed.
+
+        A row of the future counts as one of `now`: a site whose clock ran ahead and was put right
+        would otherwise show its wrong rows until time has caught up with them.
+        """
+        latest = self._site(organisation, site)
+        changed = latest.apply_samples(table, int(now.timestamp() * 1000), self.version + 1)
         if changed:
             self._announce()
         return changed

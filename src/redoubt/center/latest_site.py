@@ -45,10 +45,11 @@ class LatestSite:
     def __len__(self) -> int:
         return len(self.index)
 
-    def apply_samples(self, table: pa.Table, version: int) -> int:
+    def apply_samples(self, table: pa.Table, now_ms: int, version: int) -> int:
         """Take the newest row per machine where it is newer than what is known; return how many."""
         batch = table.combine_chunks().unify_dictionaries()
-        at_ms = _plain(batch, "at").cast(pa.int64()).to_numpy(zero_copy_only=False)
+        times = _plain(batch, "at").cast(pa.int64()).to_numpy(zero_copy_only=False)
+        at_ms: Ints = np.minimum(times, now_ms)
         places = self._places(_plain(batch, "machine"))
         rows = _newest_rows(places, at_ms, len(self.index))
         rows = rows[at_ms[rows] > self.at_ms[places[rows]]]
