@@ -43,7 +43,8 @@ def first_entry(document: Any, name: str) -> Mapping[str, Any]:
 
 def clock_at(document: Any) -> datetime | None:
     """Return the machine's own clock, which STATUS carries as `When` (`when` in newer dialects)."""
-    return as_time(first(first_entry(document, "STATUS"), "When", "when"))
+    entries = rows(as_mapping(document).get("STATUS"), _MOST_ENTRIES)
+    return as_time(first(entries[0], "When", "when")) if entries else None
 
 
 def pool_state(word: Any, is_active: bool) -> PoolState:

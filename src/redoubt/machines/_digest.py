@@ -25,7 +25,7 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 def parse_challenge(header: str) -> Challenge | None:
-    """Return the Digest challenge in a WWW-Authenticate header, or None where none can be answered."""
+    """Return the Digest challenge in a WWW-Authenticate header, or None where it has none."""
     scheme, _, rest = header[:_MOST_HEADER].strip().partition(" ")
     if scheme.lower() != "digest":
         return None

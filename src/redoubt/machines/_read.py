@@ -126,7 +126,7 @@ def scaled(value: Any, scale: float) -> float | None:
 
 
 def as_time(value: Any) -> datetime | None:
-    """Return the moment that so many seconds since 1970 are; clocks that were never set are None."""
+    """Return the moment so many seconds after 1970 began; a clock that was never set is None."""
     seconds = as_int(value)
     return None if seconds is None or seconds <= 0 else _EPOCH + timedelta(seconds=seconds)
 

@@ -19,6 +19,7 @@ from redoubt.edge.miner.framing import (
     LengthFraming,
     with_length,
 )
+from redoubt.edge.miner.pace import Pace
 from redoubt.machines._digest import Challenge, authorization, parse_challenge
 from redoubt.machines._driver import Auth, Call, Endpoint, Reply, Transport
 from redoubt.model.errors import NeedsAuth, RemoteRefused
@@ -55,9 +56,15 @@ def utc_now() -> datetime:
 class MinerClient:
     """At most `connections` sockets at once; waiting for one does not count against a deadline."""
 
-    def __init__(self, connections: int = 512, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        connections: int = 512,
+        now: Callable[[], datetime] = utc_now,
+        pace: Pace | None = None,
+    ) -> None:
         self._slots = asyncio.Semaphore(connections)
         self._now = now
+        self._pace = pace
         self._sessions: dict[Endpoint, _Session] = {}
 
     async def ask(self, call: Call, endpoint: Endpoint, login: Login | None = None) -> Reply:
@@ -85,6 +92,8 @@ class MinerClient:
     async def _exchange(
         self, call: Call, endpoint: Endpoint, request: bytes, framing: Framing[_Answer]
     ) -> _Answer:
+        if self._pace is not None:
+            await self._pace.turn()
         return await exchange(
             endpoint.host,
             endpoint.port,
@@ -150,9 +159,17 @@ def _authorize(session: _Session, call: Call, login: Login) -> str:
     )
 
 
+def _refusal(reply: HttpReply) -> str:
+    if reply.status == HTTPStatus.FORBIDDEN:
+        return "forbids the request (HTTP 403)"
+    challenge = parse_challenge(reply.headers.get("www-authenticate", ""))
+    realm = f" for {challenge.realm[:64]!r}" if challenge else ""
+    return f"asks for a password{realm}"
+
+
 def _body_of(reply: HttpReply) -> bytes:
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise NeedsAuth("refuses the password" if reply.status == 401 else "forbids the request")
+        raise NeedsAuth(_refusal(reply))
     if not 200 <= reply.status < 300:
         raise RemoteRefused(f"answers HTTP {reply.status}")
     return reply.body
