@@ -33,19 +33,13 @@ class Stage(Protocol):
     def free_address(self) -> str | None: ...
 
 
-def strike(stage: Stage, incident: Incident, spared: set[str], rng: Random) -> tuple[str, ...]:
-    """Let an incident happen; return the ids (machines, or racks) it struck.
+def strike(
+    stage: Stage, incident: Incident, spared: set[str], rng: Random
+) -> tuple[tuple[str, ...], Undo]:
+    """Let an incident happen; return the ids (machines, a rack, or "site") it struck, and its undo.
 
     spared: machines that other incidents struck already; it grows by those struck now.
     """
-    victims, _undo = strike_undoably(stage, incident, spared, rng)
-    return victims
-
-
-def strike_undoably(
-    stage: Stage, incident: Incident, spared: set[str], rng: Random
-) -> tuple[tuple[str, ...], Undo]:
-    """Let an incident happen; return whom it struck and what undoes it."""
     match incident.kind:
         case Kind.HEAT_WAVE:
             return _heat_wave(stage, incident)
@@ -75,7 +69,7 @@ def _strike_rack(
     untouched = [
         rack
         for rack in stage.racks
-        if rack.members and not any(live.machine.id in spared for live in rack.members)
+        if rack.gives_heat and not any(live.machine.id in spared for live in rack.members)
     ]
     rack = named[0] if named else rng.choice(untouched or list(stage.racks))
     spared.update(live.machine.id for live in rack.members)

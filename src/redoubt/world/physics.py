@@ -102,10 +102,16 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What one specimen can do. `quality` is its luck with silicon, about 1.0."""
+    """What one specimen can do.
+
+    board_luck: each board's luck with silicon, about 1.0. rise: how much hotter than usual its
+    chips get for the same watts. set_point_c: the chip temperature that its fans aim at.
+    """
 
     model: Model
-    quality: float
+    board_luck: tuple[float, ...]
+    rise: float
+    set_point_c: float
     boot_s: float
     fan_bias: tuple[float, ...]
 
@@ -122,9 +128,14 @@ def share_difficulty(hashrate_hs: float) -> int:
 
 def make_facts(model: Model, rng: Random) -> Facts:
     """Return the facts of one specimen of a model."""
+    luck = rng.gauss(1.0, 0.01)
     return Facts(
         model=model,
-        quality=min(1.04, max(0.95, rng.gauss(1.0, 0.012))),
+        board_luck=tuple(
+            min(1.05, max(0.94, luck + rng.gauss(0.0, 0.008))) for _ in range(model.boards)
+        ),
+        rise=min(1.2, max(0.85, rng.gauss(1.0, 0.06))),
+        set_point_c=SET_POINT_C + min(6.0, max(-6.0, rng.gauss(0.0, 2.5))),
         boot_s=rng.uniform(8, 15) if model.family == "axeos" else rng.uniform(70, 130),
         fan_bias=tuple(rng.uniform(0.985, 1.015) for _ in range(model.fans)),
     )
@@ -201,7 +212,7 @@ def step_machine(
     """Return the machine `dt_s` seconds later, breathing air of `inlet_c`."""
     mode, left_s = _next_mode(state, facts, faults, dt_s)
     hottest = state.temp_chip_max_c
-    duty = _next_duty(state.duty, mode, hottest, dt_s)
+    duty = _next_duty(state.duty, mode, hottest - facts.set_point_c, dt_s)
     rpm = _fan_speeds(facts, faults, duty, mode, rng)
     throttle = _next_throttle(state.throttle, hottest, dt_s)
     air = _air_share(rpm, facts.model.rpm_max, len(faults.dead_fans))
@@ -273,10 +284,10 @@ def _next_mode(
             return (Mode.BOOTING, facts.boot_s) if hottest < RESTART_C else (Mode.PROTECTED, 0.0)
 
 
-def _next_duty(duty: float, mode: Mode, hottest_c: float, dt_s: float) -> float:
+def _next_duty(duty: float, mode: Mode, excess_c: float, dt_s: float) -> float:
     if mode is Mode.OFF:
         return 0.0
-    wanted = 1.0 if mode is Mode.PROTECTED else 0.70 + 0.025 * (hottest_c - SET_POINT_C)
+    wanted = 1.0 if mode is Mode.PROTECTED else 0.70 + 0.025 * excess_c
     wanted = min(1.0, max(MIN_DUTY, wanted))
     step = 0.02 * dt_s
     return min(duty + step, max(duty - step, wanted))
@@ -317,8 +328,8 @@ def _step_boards(
     """Return the boards a step later, and the power that they draw together."""
     model = facts.model
     lost = dict(faults.lost_chips)
-    rise_c = RISE_C * (NOMINAL_AIR / (LEAK + air)) ** 0.9
-    full_hs = model.hashrate_hs / model.boards * facts.quality
+    rise_c = RISE_C * facts.rise * (NOMINAL_AIR / (LEAK + air)) ** 0.9
+    full_hs = model.hashrate_hs / model.boards
     nominal_w = 0.94 * model.power_w / model.boards
     boards: list[BoardState] = []
     total_w = 0.0
@@ -333,7 +344,12 @@ def _step_boards(
         target_c = inlet_c + (rise_c * power_w / nominal_w) + (bias_c if load else 0.0)
         chip_c = _follow(board.temp_chip_c, target_c, dt_s, TAU_S)
         boards.append(
-            BoardState(chips, full_hs * load, chip_c, inlet_c + 0.72 * (chip_c - inlet_c))
+            BoardState(
+                chips,
+                full_hs * load * facts.board_luck[index],
+                chip_c,
+                inlet_c + 0.72 * (chip_c - inlet_c),
+            )
         )
         total_w += power_w
     return tuple(boards), total_w

@@ -10,6 +10,8 @@ from redoubt.world.live import LiveMachine
 from redoubt.world.physics import ambient_at, step_rack
 
 BASE_AMBIENT_C = 17.0
+SHELF_C = 0.9
+"""How much warmer it is one shelf further up."""
 
 
 class RackAir:
@@ -21,7 +23,7 @@ class RackAir:
     def __init__(self, name: str, members: Sequence[LiveMachine], rng: Random) -> None:
         self.name = name
         self.members = list(members)
-        self.offset_c = rng.uniform(-1.0, 2.0)
+        self.offset_c = rng.uniform(-2.0, 4.0)
         self.usual_airflow = rng.uniform(0.75, 1.15)
         self.airflow = self.usual_airflow
         full = LEVELS * POSITIONS / max(len(members), 1)
@@ -32,6 +34,15 @@ class RackAir:
         """Let `dt_s` pass. seconds: the time of the virtual day; warmth_c: a heat wave's share."""
         ambient_c = ambient_at(seconds, BASE_AMBIENT_C) + self.offset_c + warmth_c
         self.inlet_c = step_rack(self.inlet_c, ambient_c, self.heat_share(), self.airflow, dt_s)
+
+    @property
+    def gives_heat(self) -> bool:
+        """Whether what stands here is enough to be a rack's trouble: a shelf of gadgets is not."""
+        return self._nominal_w > 1000
+
+    def air_at(self, level: int) -> float:
+        """Return the inlet air on a shelf, counted from 1 at the top: warm air rises."""
+        return self.inlet_c + SHELF_C * (LEVELS - level)
 
     def heat_share(self) -> float:
         """Return the heat given off now as a share of the full rack's at nominal power."""

@@ -24,7 +24,7 @@ import msgspec
 
 from redoubt.model.errors import InputError
 from redoubt.world import physics
-from redoubt.world.effects import Undo, strike_undoably
+from redoubt.world.effects import Undo, strike
 from redoubt.world.fleet import FleetPlan, VirtualMachine, plan_fleet
 from redoubt.world.incidents import Incident, Script
 from redoubt.world.limits import describe_shortage, raise_file_limit
@@ -186,7 +186,7 @@ class World:
         for rack in self.racks[part::SLICES]:
             for live in rack.members:
                 if live.machine.id in self._on:
-                    live.step(rack.inlet_c, dt_s)
+                    live.step(rack.air_at(live.machine.slot[0]), dt_s)
 
     async def _end_tick(self) -> None:
         self.elapsed_s += self.plan.tick_s
@@ -218,7 +218,7 @@ class World:
         return self._happen(incident)
 
     def _happen(self, incident: Incident) -> tuple[str, ...]:
-        victims, undo = strike_undoably(self, incident, self._struck, self._rng)
+        victims, undo = strike(self, incident, self._struck, self._rng)
         what = msgspec.to_builtins(incident)
         self._tell({"event": "incident", "kind": what["kind"], "struck": list(victims)})
         if incident.lasts_s is not None:
@@ -256,9 +256,9 @@ class World:
         for rack in self.racks:
             rack.settle(DAY_START_S)
             for live in rack.members:
-                live.inlet_c = rack.inlet_c
+                live.inlet_c = rack.air_at(live.machine.slot[0])
                 if live.machine.registered:
-                    live.settle(rack.inlet_c)
+                    live.settle(live.inlet_c)
 
     def _check_script(self) -> None:
         """Raises InputError where the script names a machine or a rack that is not there."""
@@ -308,6 +308,11 @@ async def start(plan: WorldPlan, *, clock: Callable[[], float] = time.time) -> A
             finally:
                 if ticking:
                     ticking.cancel()
+    except BaseExceptionGroup as failures:
+        # The task group wraps whatever happens inside; whoever opened the world wants it bare.
+        if len(failures.exceptions) > 1:
+            raise
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__
     finally:
         world.close()
 

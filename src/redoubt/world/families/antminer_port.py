@@ -40,8 +40,11 @@ class AntminerPort(MachinePort):
     def __init__(self, live: LiveMachine) -> None:
         super().__init__(live)
         self._received = b""
+        self._answered = False
 
     def data_received(self, data: bytes) -> None:
+        if self._answered:
+            return
         self._received += data
         request = _parse_request(self._received)
         if request is None and len(self._received) < MAX_REQUEST_BYTES:
@@ -50,16 +53,15 @@ class AntminerPort(MachinePort):
 
     def eof_received(self) -> bool:
         """A request cut short is answered too, as an error; the connection then closes."""
-        if self._received and self.transport is not None and not self.transport.is_closing():
+        if self._received and not self._answered:
             self._answer(_parse_request(self._received))
-            return True
-        return False
+        return self._answered and self.live.how is not Misbehaviour.HANG
 
     def _answer(self, request: dict[str, Any] | None) -> None:
         transport, live = self.transport, self.live
         if transport is None or transport.is_closing():
             return
-        transport.pause_reading()
+        self._answered = True
         self._received = b""
         reply = answer(live, request)
         match live.how:

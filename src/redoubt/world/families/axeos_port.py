@@ -27,14 +27,15 @@ class AxeosPort(HttpPort):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
+        if self.transport is None or self.transport.is_closing():
+            return
         if self.live.open_sockets < ESP32_SOCKETS:
             self._admit()
         elif len(self.live.waiting) < ESP32_BACKLOG:
-            transport.pause_reading()
+            self.transport.pause_reading()
             self.live.waiting.append(self._admit)
         else:
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -58,5 +59,5 @@ class AxeosPort(HttpPort):
     def _admit(self) -> None:
         self._admitted = True
         self.live.open_sockets += 1
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_reading():
             self.transport.resume_reading()

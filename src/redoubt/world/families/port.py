@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from redoubt.world.live import LiveMachine
 from redoubt.world.misbehaviour import Misbehaviour
@@ -16,11 +17,11 @@ class MachinePort(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.live.connections.add(transport)
+        # uvloop's transports are asyncio's in all but name.
+        self.transport = cast(asyncio.Transport, transport)
+        self.live.connections.add(self.transport)
         if self.live.how is Misbehaviour.RESET:
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is not None:
