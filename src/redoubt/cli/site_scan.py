@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +126,7 @@ class _Bar:
         from redoubt.site.scan import Progress
 
         self.last = Progress(addresses=0)
-        self._stream = click.get_text_stream("stderr")
+        self._stream = sys.stderr
         self._is_terminal = self._stream.isatty()
         self._is_drawn = False
         self._drawn_at = 0.0
@@ -149,24 +151,22 @@ class _Bar:
 
 
 class _ScanLog:
-    """Who scanned what, one JSON line at a scan's beginning and one at its end; only appended to."""
+    """Who scanned what: one JSON line as a scan begins and one as it ends, only appended."""
 
     def __init__(self, path: Path, networks: tuple[str, ...], ports: tuple[str, ...]) -> None:
         self._path = path
         self._what = {"user": _user(), "networks": list(networks), "ports": list(ports)}
 
     def write(self, event: str, **counts: int) -> None:
-        import msgspec
-
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        line = msgspec.json.encode({"at": at, "event": event, **self._what, **counts})
+        line = json.dumps({"at": at, "event": event, **self._what, **counts})
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as log:
-                log.write(line + b"\n")
+            with self._path.open("a", encoding="utf-8") as log:
+                log.write(line + "\n")
         except OSError as exc:
             click.echo(f"redoubt: the scan's log cannot be written: {exc}", err=True)
-            click.echo(f"redoubt: {line.decode()}", err=True)
+            click.echo(f"redoubt: {line}", err=True)
 
 
 def _default_log() -> Path:

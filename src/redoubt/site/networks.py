@@ -9,6 +9,8 @@ from redoubt.model.errors import InputError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 MOST_ADDRESSES = 1 << 16
 _OWN_V4 = tuple(
     ipaddress.IPv4Network(text)
@@ -57,6 +59,13 @@ def _is_own(network: Network) -> bool:
     if isinstance(network, ipaddress.IPv4Network):
         return any(network.subnet_of(own) for own in _OWN_V4)
     return any(network.subnet_of(own) for own in _OWN_V6)
+
+
+def check_own(address: Address) -> Address:
+    """Return an address of one's own networks. Raises InputError where it is a public one."""
+    if not _is_own(ipaddress.ip_network(address)):
+        raise InputError(f"{address} is not a private address: only one's own machines are read")
+    return address
 
 
 def addresses(networks: Iterable[Network]) -> Iterator[str]:

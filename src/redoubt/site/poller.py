@@ -9,7 +9,7 @@ replies stand, with the times at which they came.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -104,7 +104,9 @@ class Poller:
         async with known.lock:
             return await self._poll(target, driver, known, have or {})
 
-    async def sweep(self, targets: Iterable[Target], concurrency: int = 128) -> AsyncIterator[Poll]:
+    async def sweep(
+        self, targets: Iterable[Target], concurrency: int = 128
+    ) -> AsyncGenerator[Poll, None]:
         """Yield a reading of every target as it comes, at most `concurrency` machines at once.
 
         Whoever stops early closes the iterator (`contextlib.aclosing`).

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from socket import SOCK_STREAM
@@ -24,7 +24,7 @@ from redoubt.model.errors import InputError, NeedsAuth, RemoteError, RemoteTimeo
 from redoubt.model.ids import MachineId
 from redoubt.model.status import MachineState, MachineStatus, Note
 from redoubt.site.credentials import Credentials
-from redoubt.site.networks import Network, addresses, is_loopback
+from redoubt.site.networks import Network, addresses, check_own, is_loopback
 from redoubt.site.poller import Poller, Target
 
 DEFAULT_RATE = 200.0
@@ -36,6 +36,7 @@ TIMEOUTS_S = (2.5, 6.0)
 """Of the first try and of the second: a full queue of connections drops some, and Linux asks again
 after 1 and 3 seconds."""
 _OUT_OF_SOCKETS_WAIT_S = 0.2
+_NO_API = "speaks no API I know"
 
 
 class Progress(msgspec.Struct):
@@ -99,7 +100,7 @@ async def scan(
     timeouts_s: Sequence[float] = TIMEOUTS_S,
     now: Callable[[], datetime] = utc_now,
     on_progress: Callable[[Progress], None] | None = None,
-) -> AsyncIterator[MachineStatus]:
+) -> AsyncGenerator[MachineStatus, None]:
     """Yield one status per address that answers, as it is found.
 
     ports: by service, where they are not the usual ones. rate: new connections a second.
@@ -152,16 +153,21 @@ async def find_one(
 
 
 async def resolve(address: str) -> str:
-    """Return the numeric address of a machine. Raises InputError where the name has none."""
+    """Return the numeric address of a machine on one's own networks, from that or from a name.
+
+    Raises InputError where the name has none, or a public one.
+    """
     try:
-        return str(ipaddress.ip_address(address))
+        return str(check_own(ipaddress.ip_address(address)))
     except ValueError:
         pass
+    if not any(letter.isalpha() for letter in address):
+        raise InputError(f"expected an address such as 10.0.0.7, or a name, got {address[:80]!r}")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(address, None, type=SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         raise InputError(f"no address is known for {address[:80]!r}: {exc}") from exc
-    return str(found[0][4][0])
+    return str(check_own(ipaddress.ip_address(found[0][4][0])))
 
 
 def _count(progress: Progress, answer: Answer) -> None:
@@ -228,12 +234,13 @@ class _Scanner:
             except ConnectRefused:
                 return _Outcome(Answer.REFUSED, probe.port)
             except RemoteTimeout as exc:
-                outcome = _Outcome(Answer.UNKNOWN, probe.port, str(exc))
+                text = f"takes the connection and says nothing it should ({exc})"
+                outcome = _Outcome(Answer.UNKNOWN, probe.port, text)
                 continue
             except NeedsAuth as exc:
                 return _Outcome(Answer.UNKNOWN, probe.port, str(exc), needs_auth=True)
             except RemoteError as exc:
-                outcome = _Outcome(Answer.UNKNOWN, probe.port, str(exc))
+                outcome = _Outcome(Answer.UNKNOWN, probe.port, f"{_NO_API} ({exc})")
                 continue
             return _recognise(probe, reply)
         return outcome
@@ -299,7 +306,7 @@ def _recognise(probe: _Probe, reply: Reply) -> _Outcome:
             continue
         if driver.is_family(document):
             return _Outcome(Answer.KNOWN, probe.port, "", driver, reply)
-    return _Outcome(Answer.UNKNOWN, probe.port, "speaks no API I know")
+    return _Outcome(Answer.UNKNOWN, probe.port, _NO_API)
 
 
 def _unknown_status(address: str, answering: Sequence[_Outcome], now: datetime) -> MachineStatus:
