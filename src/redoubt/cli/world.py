@@ -64,6 +64,12 @@ def command() -> None:
     help="Write where everything is, as JSON, once all machines listen.",
 )
 @click.option(
+    "--targets",
+    "targets_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the machines' addresses and ports as a site's targets.toml.",
+)
+@click.option(
     "--register",
     "register_dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -87,6 +93,7 @@ def run(
     mixture: str | None,
     ports: tuple[str, ...],
     map_file: Path | None,
+    targets_file: Path | None,
     register_dir: Path | None,
     credentials_file: Path | None,
     as_json: bool,
@@ -115,7 +122,7 @@ def run(
         ports=_parse_ports(ports),
         speed=speed,
     )
-    outputs = _Outputs(map_file, register_dir, credentials_file, as_json)
+    outputs = _Outputs(map_file, targets_file, register_dir, credentials_file, as_json)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(plan, minutes, outputs))
 
@@ -124,9 +131,15 @@ class _Outputs:
     """What is written once the world is open, and what is said while it runs."""
 
     def __init__(
-        self, map_file: Path | None, register: Path | None, credentials: Path | None, as_json: bool
+        self,
+        map_file: Path | None,
+        targets: Path | None,
+        register: Path | None,
+        credentials: Path | None,
+        as_json: bool,
     ) -> None:
         self._map_file = map_file
+        self._targets = targets
         self._register = register
         self._credentials = credentials
         self._as_json = as_json
@@ -139,6 +152,8 @@ class _Outputs:
             files.write_register(self._register, world.machines)
         if self._credentials is not None:
             files.write_credentials(self._credentials, world.machines)
+        if self._targets is not None:
+            files.write_targets(self._targets, world)
         if self._map_file is not None:
             files.write_map(self._map_file, world)
         self.say(

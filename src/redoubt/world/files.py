@@ -11,7 +11,7 @@ import tomli_w
 from redoubt.edge.files import write_file
 from redoubt.model.errors import InputError
 from redoubt.world.fleet import VirtualMachine
-from redoubt.world.material import credentials_of, map_of, register_of
+from redoubt.world.material import credentials_of, map_of, register_of, targets_of
 from redoubt.world.running import World
 
 
@@ -20,6 +20,12 @@ def write_map(path: Path, world: World) -> None:
     fleet = world.plan.fleet
     document = map_of(world.machines, world.ports, fleet.network, fleet.seed)
     write_file(path, msgspec.json.format(msgspec.json.encode(document), indent=1))
+
+
+def write_targets(path: Path, world: World) -> None:
+    """Write the machines as a site's targets.toml."""
+    rows = targets_of(world.machines, world.ports)
+    write_file(path, tomli_w.dumps({"target": rows}).encode())
 
 
 def write_credentials(path: Path, machines: Sequence[VirtualMachine]) -> None:

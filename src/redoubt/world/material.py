@@ -30,6 +30,7 @@ from redoubt.model.register import (
     Slot,
 )
 from redoubt.world.fleet import LEVELS, OWNERS, POOLS, POSITIONS, VirtualMachine
+from redoubt.world.models import SERVICES
 
 POWER_MARGIN = 1.12
 """Machines may draw this much more than their nominal power before the register objects."""
@@ -90,7 +91,7 @@ def _registered(machine: VirtualMachine, site: SiteId) -> Machine:
         id=MachineId(machine.id),
         site=site,
         make=model.make,
-        model=model.reported.removeprefix("Antminer "),
+        model=model.reported,
         family=machine.family,
         rack=RackId(machine.rack),
         slot=Slot(*machine.slot),
@@ -137,6 +138,21 @@ def map_of(
             for machine in machines
         ],
     }
+
+
+def targets_of(
+    machines: Sequence[VirtualMachine], ports: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Return the machines as rows of a site's targets.toml: ports only where they are unusual."""
+    unusual = {
+        family: {name: ports[name] for name, port in services.items() if ports[name] != port}
+        for family, services in SERVICES.items()
+    }
+    return [
+        {"address": machine.address, "family": machine.family}
+        | ({"ports": unusual[machine.family]} if unusual[machine.family] else {})
+        for machine in machines
+    ]
 
 
 def networks_of(machines: Sequence[VirtualMachine], spare: int = 16) -> list[str]:

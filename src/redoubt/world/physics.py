@@ -343,14 +343,9 @@ def _step_boards(
         bias_c = (index - (model.boards - 1) / 2) * 1.5
         target_c = inlet_c + (rise_c * power_w / nominal_w) + (bias_c if load else 0.0)
         chip_c = _follow(board.temp_chip_c, target_c, dt_s, TAU_S)
-        boards.append(
-            BoardState(
-                chips,
-                full_hs * load * facts.board_luck[index],
-                chip_c,
-                inlet_c + 0.72 * (chip_c - inlet_c),
-            )
-        )
+        rate_hs = full_hs * load * facts.board_luck[index]
+        board_c = inlet_c + 0.72 * (chip_c - inlet_c)
+        boards.append(BoardState(chips, rate_hs, chip_c, board_c))
         total_w += power_w
     return tuple(boards), total_w
 

@@ -7,8 +7,9 @@ One batch is one sweep: a row per machine, in the same order every time, columns
 `redoubt.edge.batches.SAMPLE_SCHEMA` has them (which are those of `redoubt.model.sample.COLUMNS`).
 `at` differs by some milliseconds within a sweep, as replies do. The same arguments always give the
 same rows. Values move as measured ones do: hashrates of Antminers in steps of 10 MH/s around a
-slow drift, temperatures in whole degrees (WhatsMiner: tenths), rpm in multiples of 60, watts only
-where the family has them measured or claimed, counters that only grow. Now and then a machine
+slow drift, temperatures in whole degrees (WhatsMiner: tenths, AxeOS: eighths), rpm in multiples of 60, counters
+that only grow. Watts are claimed in whole ones; Antminers say none, so that theirs are estimated
+from the hashrate, as the site does. Now and then a machine
 reboots or does not answer: its measures are then null and its state `offline`.
 
 Made with pyarrow.compute, whole columns at a time: about a million rows per second and core.
@@ -74,12 +75,13 @@ class _Columns:
         model = [machine.model for machine in fleet]
         luck = [rng.gauss(1.0, 0.012) for _ in fleet]
         self._rate = _floats(m.hashrate_hs * q for m, q in zip(model, luck, strict=True))
-        self._rate_step = _floats(1e7 if m.family != "whatsminer_v3" else 1e9 for m in model)
-        self._watts = _floats(
-            m.power_w * rng.uniform(0.97, 1.03) if m.family != "antminer" else None for m in model
-        )
+        self._rate_step = _floats(_RATE_STEPS[m.family] for m in model)
+        self._watts = _floats(m.power_w * rng.uniform(0.97, 1.03) for m in model)
+        self._watts_per_hs = _floats(m.power_w / m.hashrate_hs for m in model)
+        self._watt_step = _floats(_WATT_STEPS[m.family] for m in model)
+        self._estimated = pa.array([m.family == "antminer" for m in model])
         self._heat = _floats(rng.uniform(40.0, 46.0) for _ in fleet)
-        self._temp_step = _floats(0.1 if m.family == "whatsminer_v3" else 1.0 for m in model)
+        self._temp_step = _floats(_TEMP_STEPS[m.family] for m in model)
         self._rpm = _floats(m.rpm_max * rng.uniform(0.68, 0.8) for m in model)
         self._rpm_spread = _floats(0.0 if m.fans == 1 else rng.uniform(60, 240) for m in model)
         self._boards = pa.array([m.boards for m in model], pa.int64())
@@ -102,8 +104,7 @@ class _Columns:
         rate = self._hashrates(chance)
         hottest, board = self._temperatures(chance, at)
         slow, fast = self._fans(chance)
-        jitter = pc.subtract(pc.multiply(next(chance), 2 * 0.01), 0.01)
-        watts = pc.round(pc.multiply(self._watts, pc.add(jitter, 1.0)), 0)
+        watts = self._powers(chance, rate)
         measures: dict[str, Any] = {
             "hashrate_hs": pc.cast(rate, "int64", safe=False),
             "power_w": pc.cast(watts, "float32"),
@@ -154,16 +155,20 @@ class _Columns:
         self._drift = pc.add(pc.multiply(self._drift, 0.999), nudge)
         noise = pc.multiply(_bell(chance), 0.010)
         raw = pc.multiply(self._rate, pc.add(pc.add(self._drift, noise), 1.0))
-        return pc.multiply(pc.round(pc.divide(raw, self._rate_step)), self._rate_step)
+        return _stepped(raw, self._rate_step)
+
+    def _powers(self, chance: Iterator[Any], rate: Any) -> Any:
+        jitter = pc.subtract(pc.multiply(next(chance), 0.02), 0.01)
+        claimed = pc.multiply(self._watts, pc.add(jitter, 1.0))
+        estimated = pc.multiply(rate, self._watts_per_hs)
+        return _stepped(pc.if_else(self._estimated, estimated, claimed), self._watt_step)
 
     def _temperatures(self, chance: Iterator[Any], at: datetime) -> tuple[Any, Any]:
         """Return the hottest chips and boards: they follow the day, and sensors step."""
         air_c = ambient_at(at.timestamp() % 86400, 22.0)
         raw = pc.add(pc.add(self._heat, air_c), pc.multiply(_bell(chance), 0.25))
-        hottest = pc.multiply(pc.round(pc.divide(raw, self._temp_step)), self._temp_step)
-        cooler = pc.subtract(raw, 12.0)
-        board = pc.multiply(pc.round(pc.divide(cooler, self._temp_step)), self._temp_step)
-        return hottest, board
+        hottest = _stepped(raw, self._temp_step)
+        return hottest, _stepped(pc.subtract(raw, 12.0), self._temp_step)
 
     def _fans(self, chance: Iterator[Any]) -> tuple[Any, Any]:
         slow = pc.add(self._rpm, pc.multiply(_bell(chance), 20.0))
@@ -185,7 +190,10 @@ class _Chance:
             number += 1
 
 
-_POWER_KINDS = {"antminer": "", "whatsminer_v3": "claimed", "axeos": "measured"}
+_RATE_STEPS = {"antminer": 1e7, "whatsminer_v3": 1e9, "axeos": 1.0}
+_TEMP_STEPS = {"antminer": 1.0, "whatsminer_v3": 0.1, "axeos": 0.125}
+_WATT_STEPS = {"antminer": 0.1, "whatsminer_v3": 1.0, "axeos": 1e-6}
+_POWER_KINDS = {"antminer": "estimated", "whatsminer_v3": "claimed", "axeos": "claimed"}
 
 
 def _bell(chance: Iterator[Any]) -> Any:
@@ -194,8 +202,13 @@ def _bell(chance: Iterator[Any]) -> Any:
     return pc.multiply(pc.subtract(total, 1.5), 2.0)
 
 
+def _stepped(values: Any, steps: Any) -> Any:
+    """Return values as a machine tells them: in whole steps."""
+    return pc.multiply(pc.round(pc.divide(values, steps)), steps)
+
+
 def _sixties(rpm: Any) -> Any:
-    return pc.cast(pc.multiply(pc.round(pc.divide(rpm, 60.0)), 60.0), "int64", safe=False)
+    return pc.cast(_stepped(rpm, 60.0), "int64", safe=False)
 
 
 def _unless(rebooted: Any, values: Any) -> Any:
