@@ -131,6 +131,12 @@ def as_time(value: Any) -> datetime | None:
     return None if seconds is None or seconds <= 0 else _EPOCH + timedelta(seconds=seconds)
 
 
+def as_hashrate(value: Any, unit_hs: float) -> float | None:
+    """Return whole hashes per second from a number in a larger unit."""
+    rate = scaled(value, unit_hs)
+    return None if rate is None else float(round(rate))
+
+
 def hashrate_unit_hs(unit: Any, default: float) -> float:
     """Return how many hashes per second a unit such as "GH/s", "GH" or "gh" is."""
     if not isinstance(unit, str):

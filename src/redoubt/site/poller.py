@@ -91,6 +91,11 @@ class Poller:
         self._client = client or MinerClient(now=now)
         self._known: dict[MachineId, _Known] = {}
 
+    @property
+    def calls_made(self) -> int:
+        """How many calls have gone out to machines, over all polls."""
+        return self._client.calls_made
+
     async def poll(self, target: Target, *, have: Mapping[str, Reply] | None = None) -> Poll:
         """Return one reading of a machine; never raises for a machine's fault.
 

@@ -66,6 +66,7 @@ class MinerClient:
         self._now = now
         self._pace = pace
         self._sessions: dict[Endpoint, _Session] = {}
+        self.calls_made = 0
 
     async def ask(self, call: Call, endpoint: Endpoint, login: Login | None = None) -> Reply:
         """Return the reply to one call.
@@ -94,6 +95,7 @@ class MinerClient:
     ) -> _Answer:
         if self._pace is not None:
             await self._pace.turn()
+        self.calls_made += 1
         return await exchange(
             endpoint.host,
             endpoint.port,

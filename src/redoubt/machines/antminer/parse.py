@@ -10,13 +10,13 @@ from redoubt.machines._driver import Field
 from redoubt.machines._read import (
     MAX_ERRORS,
     MAX_POOLS,
+    as_hashrate,
     as_int,
     as_mapping,
     as_text,
     first,
     hashrate_unit_hs,
     rows,
-    scaled,
     soft,
 )
 from redoubt.machines._state import state_of
@@ -28,10 +28,10 @@ from redoubt.model.units import GIGA
 def _hashrate_hs(document: Any) -> float | None:
     summary = first_entry(document, "SUMMARY")
     for name, unit in (("GHS 5s", GIGA), ("GHS av", GIGA), ("MHS 5s", 1e6), ("MHS av", 1e6)):
-        if (rate := scaled(summary.get(name), unit)) is not None:
+        if (rate := as_hashrate(summary.get(name), unit)) is not None:
             return rate
     unit = hashrate_unit_hs(summary.get("rate_unit"), GIGA)
-    return scaled(first(summary, "rate_5s", "rate_avg"), unit)
+    return as_hashrate(first(summary, "rate_5s", "rate_avg"), unit)
 
 
 def _uptime_s(document: Any) -> int | None:

@@ -16,13 +16,13 @@ from redoubt.machines._read import (
     MAX_FANS,
     MAX_SENSORS,
     as_float,
+    as_hashrate,
     as_int,
     as_text,
     first,
     hashrate_unit_hs,
     hottest,
     rows,
-    scaled,
     soft,
 )
 from redoubt.model.hardware import find_hardware
@@ -88,7 +88,7 @@ def nominal_hs(document: Any) -> float | None:
     """Return the hashrate that the firmware calls ideal, or None where it is 0 or not told."""
     entry = _entry(document)
     unit = hashrate_unit_hs(entry.get("rate_unit"), GIGA)
-    return scaled(first(entry, "rate_ideal", "total_rateideal"), unit) or None
+    return as_hashrate(first(entry, "rate_ideal", "total_rateideal"), unit) or None
 
 
 def stats_uptime_s(document: Any) -> int | None:
@@ -123,7 +123,7 @@ def _old_board(entry: Mapping[str, Any], number: int, unit: float) -> Board:
     return Board(
         index=number - 1,
         serial=soft(as_text, first(entry, f"chain_sn{number}", f"sn{number}")),
-        hashrate_hs=soft(lambda value: scaled(value, unit), entry.get(f"chain_rate{number}")),
+        hashrate_hs=soft(lambda value: as_hashrate(value, unit), entry.get(f"chain_rate{number}")),
         chips=soft(as_int, entry.get(f"chain_acn{number}")),
         temp_board_c=hottest(board),
         temp_chip_max_c=hottest(chip),
@@ -135,7 +135,7 @@ def _new_board(at: int, chain: Mapping[str, Any], unit: float) -> Board:
     return Board(
         index=at if index is None else index,
         serial=soft(as_text, chain.get("sn")),
-        hashrate_hs=soft(lambda value: scaled(value, unit), chain.get("rate_real")),
+        hashrate_hs=soft(lambda value: as_hashrate(value, unit), chain.get("rate_real")),
         chips=soft(as_int, chain.get("asic_num")),
         temp_board_c=hottest(_readings(first(chain, "temp_pcb", "temp_pic"))),
         temp_chip_max_c=hottest(_readings(chain.get("temp_chip"))),

@@ -9,11 +9,11 @@ from redoubt.machines._driver import Field
 from redoubt.machines._read import (
     as_flag,
     as_float,
+    as_hashrate,
     as_int,
     as_mapping,
     as_text,
     first,
-    scaled,
     soft,
 )
 from redoubt.machines._state import state_of
@@ -54,11 +54,11 @@ def _model(document: Any) -> str | None:
 
 def _hashrate_hs(document: Any) -> float | None:
     """Return the firmware's own average, which every version calls `hashRate`."""
-    return scaled(first(as_mapping(document), "hashRate", "hashRate_1m"), GIGA)
+    return as_hashrate(first(as_mapping(document), "hashRate", "hashRate_1m"), GIGA)
 
 
 def _nominal_hs(document: Any) -> float | None:
-    return scaled(as_mapping(document).get("expectedHashrate"), GIGA) or None
+    return as_hashrate(as_mapping(document).get("expectedHashrate"), GIGA) or None
 
 
 def _power_w(document: Any) -> float | None:

@@ -15,13 +15,13 @@ from redoubt.machines._read import (
     MAX_POOLS,
     as_flag,
     as_float,
+    as_hashrate,
     as_int,
     as_mapping,
     as_text,
     as_time,
     first,
     rows,
-    scaled,
     soft,
 )
 from redoubt.machines._state import state_of
@@ -46,11 +46,11 @@ def _summary(document: Any) -> Mapping[str, Any]:
 
 def _hashrate_hs(document: Any) -> float | None:
     names = ("hash-realtime", "hash-1min", "hash-average")
-    return scaled(first(_summary(document), *names), TERA)
+    return as_hashrate(first(_summary(document), *names), TERA)
 
 
 def _nominal_hs(document: Any) -> float | None:
-    return scaled(_summary(document).get("factory-hash"), TERA) or None
+    return as_hashrate(_summary(document).get("factory-hash"), TERA) or None
 
 
 def _power_w(document: Any) -> float | None:
@@ -107,7 +107,7 @@ def _board_column(convert: Callable[[Any], Any], *names: str) -> Callable[[Any],
 
 
 def _terahashes(value: Any) -> float | None:
-    return scaled(value, TERA)
+    return as_hashrate(value, TERA)
 
 
 def _psu(document: Any) -> Psu | None:
