@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from socket import SOCK_STREAM
@@ -98,6 +98,7 @@ async def scan(
     concurrency: int = 1024,
     connections: int = CONNECTIONS,
     timeouts_s: Sequence[float] = TIMEOUTS_S,
+    skip: Collection[str] = (),
     now: Callable[[], datetime] = utc_now,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> AsyncGenerator[MachineStatus, None]:
@@ -105,10 +106,12 @@ async def scan(
 
     ports: by service, where they are not the usual ones. rate: new connections a second.
     concurrency: addresses at once; connections: sockets at once. However large they are, none is
-    lost: waiting costs no deadline. Whoever stops early closes the iterator.
+    lost: waiting costs no deadline. skip: addresses to leave alone. Whoever stops early closes the
+    iterator.
     """
-    waiting = iter(list(addresses(networks)))
-    progress = Progress(addresses=sum(1 for _ in addresses(networks)))
+    wanted = [address for address in addresses(networks) if address not in skip]
+    waiting = iter(wanted)
+    progress = Progress(addresses=len(wanted))
     pace = Pace(rate or (LOOPBACK_RATE if is_loopback(networks) else DEFAULT_RATE))
     client = MinerClient(connections, now=now, pace=pace)
     scanner = _Scanner(client, dict(ports or {}), tuple(timeouts_s), now)
