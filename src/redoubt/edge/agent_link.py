@@ -76,7 +76,7 @@ class AgentLink:
         """
         body = msgspec.msgpack.encode(batches)
         async with self._request("POST", BATCHES_PATH, _SEND_S, data=body) as response:
-            answer = await _read(response, _MAX_REPLY_BYTES)
+            answer = await read_bounded(response, _MAX_REPLY_BYTES)
             if response.status in (400, 413, 422):
                 raise BatchesRefused(f"center refuses batches: {_said(answer)}")
             _check(response, answer)
@@ -87,7 +87,7 @@ class AgentLink:
         query = {"register": str(version)}
         timeout_s = wait_s + _CONNECT_S
         async with self._request("GET", CHANNEL_PATH, timeout_s, params=query) as response:
-            answer = await _read(response, MAX_SNAPSHOT_BYTES + _MAX_REPLY_BYTES)
+            answer = await read_bounded(response, MAX_SNAPSHOT_BYTES + _MAX_REPLY_BYTES)
             _check(response, answer)
         if response.status == 204:
             return None
@@ -99,7 +99,7 @@ class AgentLink:
     async def renew(self, csr_pem: str) -> str:
         """Return a new certificate (PEM) for this agent."""
         async with self._request("POST", RENEW_PATH, _SEND_S, data=csr_pem.encode()) as response:
-            answer = await _read(response, _MAX_REPLY_BYTES)
+            answer = await read_bounded(response, _MAX_REPLY_BYTES)
             _check(response, answer)
         return answer.decode("utf-8", "replace")
 
@@ -146,7 +146,8 @@ def _new_session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     )
 
 
-async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+async def read_bounded(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """Return a response's body. Raises RemoteProtocolError where it is over `most_bytes`."""
     body = bytearray()
     async for part in response.content.iter_any():
         body += part

@@ -33,6 +33,21 @@ def client_context(
     return context
 
 
+def pinned_context(authority_pem: str | None) -> ssl.SSLContext:
+    """Return TLS 1.3 for a client that trusts one authority, known by its PEM text.
+
+    With None it trusts nobody and verifies nothing: good only for fetching what is public and will
+    be held against a fingerprint.
+    """
+    context = _context(ssl.PROTOCOL_TLS_CLIENT)
+    if authority_pem is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(cadata=authority_pem)
+    return context
+
+
 def _context(protocol: ssl._SSLMethod) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
