@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
@@ -44,12 +43,9 @@ FACTS = Hardware(make="Bitmain", model="Test One", source="test", boards=3, fans
 
 
 @pytest.fixture
-def known_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def known_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hardware tables have the machine's model: 3 boards, 4 fans."""
     monkeypatch.setattr(_round, "find_hardware", lambda *_: FACTS)
-    _round._hardware.cache_clear()
-    yield
-    _round._hardware.cache_clear()
 
 
 @pytest.mark.usefixtures("known_model")

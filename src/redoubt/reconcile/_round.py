@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import msgspec
 
@@ -73,10 +73,4 @@ class CenterRound(msgspec.Struct, frozen=True):
 
 def hardware_of(status: MachineStatus) -> Hardware | None:
     """Return what the tables say of a machine's model."""
-    return _hardware(status.make, status.model)
-
-
-@lru_cache(maxsize=4096)
-def _hardware(make: str | None, model: str | None) -> Hardware | None:
-    """Remembered, because a site has few models and asks of each at every round."""
-    return find_hardware(make, model)
+    return find_hardware(status.make, status.model, status.hashrate_nominal_hs)
