@@ -8,7 +8,15 @@ import pytest
 
 from redoubt.model.finding import Observation, Severity
 from redoubt.model.ids import OrganisationId
-from redoubt.reconcile import AgentSeen, BatchConflict, CenterView, DiskView, judge_center
+from redoubt.reconcile import (
+    AgentSeen,
+    BatchAside,
+    BatchConflict,
+    CenterView,
+    DiskView,
+    center_rules,
+    judge_center,
+)
 from tests.reconcile.scenes import NOW, SITE, seconds
 
 ACME = OrganisationId("acme")
@@ -110,3 +118,20 @@ def test_a_full_disk_of_the_center_is_critical() -> None:
 
 def test_another_organisation_is_not_told_of_the_disk() -> None:
     assert judged("center_disk_low", disk=None) == []
+
+
+def test_batches_that_cannot_be_used_are_told_with_the_last_reason() -> None:
+    asides = (
+        BatchAside(agent="agent-1", at=NOW - seconds(60), why="cannot be read"),
+        BatchAside(agent="agent-1", at=NOW, why="3 rows of an impossible time"),
+        BatchAside(agent="agent-1", at=NOW - seconds(86_401), why="long ago"),
+    )
+    (seen,) = judged("batch_unusable", asides=asides)
+    assert seen.title == "2 batches could not be used: 3 rows of an impossible time"
+    assert seen.since == NOW - seconds(60)
+
+
+def test_the_centers_rules_are_known_by_name() -> None:
+    names = center_rules()
+    assert {"dark_site", "revoked_agent", "center_disk_low"} <= names
+    assert "fan_lost" not in names

@@ -13,12 +13,13 @@ A rule is one file in `rules/`; `_rule` has the shape. Start with `rules/fan_los
 """
 
 from redoubt.reconcile.book import BookState, FindingBook
-from redoubt.reconcile.catalogue import LimitSet, all_rules, parse_limits
+from redoubt.reconcile.catalogue import LimitSet, all_rules, center_rules, parse_limits
 from redoubt.reconcile.judge import Judgement, judge_center, judge_site
 from redoubt.reconcile.memory import MachineMemory, MemoryState, SiteMemory
 from redoubt.reconcile.views import (
     AgentSeen,
     AgentView,
+    BatchAside,
     BatchConflict,
     CenterView,
     Change,
@@ -33,6 +34,7 @@ from redoubt.reconcile.views import (
 __all__ = [
     "AgentSeen",
     "AgentView",
+    "BatchAside",
     "BatchConflict",
     "BookState",
     "CenterView",
@@ -50,6 +52,7 @@ __all__ = [
     "SpoolView",
     "StrangeAddress",
     "all_rules",
+    "center_rules",
     "judge_center",
     "judge_site",
     "parse_limits",

@@ -12,7 +12,7 @@ import msgspec
 
 from redoubt.model.errors import InputError
 from redoubt.reconcile import rules
-from redoubt.reconcile._rule import Rule
+from redoubt.reconcile._rule import CenterRule, Rule
 
 LimitSet = Mapping[str, Any]
 """Limits by rule name, for rules whose defaults do not fit a site; from `parse_limits`."""
@@ -27,6 +27,12 @@ def all_rules() -> Mapping[str, Rule]:
             rule = import_module(f"{rules.__name__}.{name}").RULE
             found[rule.name] = rule
     return found
+
+
+@cache
+def center_rules() -> frozenset[str]:
+    """Return the names of the rules that are the center's alone: no site may speak by them."""
+    return frozenset(name for name, rule in all_rules().items() if isinstance(rule, CenterRule))
 
 
 def parse_limits(tables: Mapping[str, Mapping[str, object]]) -> LimitSet:

@@ -160,6 +160,14 @@ class BatchConflict(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class BatchAside(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch, or rows of one, that the center took in and could not use; `why` is a sentence."""
+
+    agent: str
+    at: datetime
+    why: str
+
+
 class CenterView(msgspec.Struct, frozen=True, kw_only=True):
     """What only the center can know of one organisation.
 
@@ -169,4 +177,5 @@ class CenterView(msgspec.Struct, frozen=True, kw_only=True):
     organisation: OrganisationId
     agents: tuple[AgentSeen, ...] = ()
     conflicts: tuple[BatchConflict, ...] = ()
+    asides: tuple[BatchAside, ...] = ()
     disk: DiskView | None = None
