@@ -30,6 +30,10 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 HANDLER_MODULES = (
     "redoubt.center.sign_in",
+    "redoubt.center.enrol",
+    "redoubt.center.metrics",
+    "redoubt.center.register_api",
+    "redoubt.center.admin_api",
     "redoubt.center.pages",
     "redoubt.center.live",
     "redoubt.center.read_api",

@@ -36,6 +36,13 @@ def web_certificate(folder: CenterFolder, settings: Settings) -> tuple[Path | No
     return own_certificate(folder, "web", server_names(settings, settings.web().host), utc_now())
 
 
+def agent_certificate(folder: CenterFolder, settings: Settings) -> tuple[Path, Path]:
+    """Return certificate and key of the agents' port: always the center's own."""
+    return own_certificate(
+        folder, "agents", server_names(settings, settings.agents().host), utc_now()
+    )
+
+
 def server_names(settings: Settings, host: str) -> tuple[str, ...]:
     """Return every name that somebody may reach a port by, for its certificate."""
     names = [settings.public_host, None if is_any_address(host) else host, *LOOPBACK_NAMES]

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from redoubt.center.certificate_office import CertificateOffice
 from redoubt.center.folder import CenterFolder, center_name
+from redoubt.center.latest import LatestState
+from redoubt.center.mover import MoverFigures
 from redoubt.center.register_feed import RegisterFeed
 from redoubt.center.settings import Settings
 from redoubt.center.sign_in_limit import SignIns
+from redoubt.edge.inbox import Inbox
 from redoubt.edge.keys import Authority
 from redoubt.edge.records import Records
 from redoubt.edge.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from redoubt.center.latest import LatestState
+    # It needs a Center itself, for its handlers.
     from redoubt.center.live import Live
-    from redoubt.edge.inbox import Inbox
 
 Clock = Callable[[], datetime]
 
@@ -29,8 +32,8 @@ def utc_now() -> datetime:
 
 
 class Center:
-    """A center's parts. `agent_url` is how sites reach the agents' port, `name` tells this center
-    from others on the same host (in cookies).
+    """A center's parts. `name` tells this center from others on the same host (in cookies);
+    `agent_url` is how sites reach the agents' port, "" until that is open.
 
     `records` blocks: a coroutine calls it by `asyncio.to_thread`. `latest` lives in memory and
     answers at once. `telemetry` and `inbox` have coroutines of their own.
@@ -48,7 +51,6 @@ class Center:
         live: Live,
         authority: Authority,
         signing_key: Ed25519PrivateKey,
-        agent_url: str,
         clock: Clock = utc_now,
     ) -> None:
         self.folder = folder
@@ -62,6 +64,8 @@ class Center:
         self.registers = RegisterFeed(records, signing_key, clock)
         self.authority = authority
         self.signing_key = signing_key
-        self.agent_url = agent_url
+        self.certificates = CertificateOffice(authority, records)
+        self.agent_url = ""
         self.sign_ins = SignIns()
+        self.mover_figures = MoverFigures()
         self.clock = clock

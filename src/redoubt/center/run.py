@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+from redoubt.center.agent_port import AgentPort, Office, serve
 from redoubt.center.app import build_app
-from redoubt.center.certificates import web_certificate
+from redoubt.center.certificates import agent_certificate, web_certificate
+from redoubt.center.context import Center
 from redoubt.center.folder import CenterFolder, only_one
+from redoubt.center.judge import CenterJudge
+from redoubt.center.mover import Mover, Shelves
 from redoubt.center.open import open_center
 from redoubt.center.serve import WebPort
 from redoubt.center.settings import Settings
+from redoubt.edge.keys import AgentIdentity
+from redoubt.edge.limits import describe_shortage, raise_file_limit
 from redoubt.edge.tasks import run_until, stop_on_signals
+from redoubt.edge.tls import server_context
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 2_000
+"""Browsers with a live stream each, and agents with two connections each."""
 
 
 async def run_center(
@@ -26,14 +40,70 @@ async def run_center(
     """
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
+    shortage = describe_shortage(raise_file_limit(), CONNECTIONS)
+    if shortage:
+        log.warning("%s", shortage)
     with only_one(folder):
-        certificate, key = web_certificate(folder, settings)
-        web = WebPort(settings.web(), certificate, key)
-        async with open_center(folder, settings, agent_url="") as center:
-            app = build_app(center)
+        web = WebPort(settings.web(), *web_certificate(folder, settings))
+        async with open_center(folder, settings) as center:
+            port = AgentPort(_office(center))
+            mover = Mover(
+                center.inbox, center.telemetry, center.latest, _shelves(center), center.clock
+            )
+            center.mover_figures = mover.figures
+            judge = CenterJudge(center, port.contacts)
+            async with _agent_port(folder, settings, port) as agent_url:
+                center.agent_url = agent_url
 
-            async def announce() -> None:
-                await web.wait_ready()
-                on_ready(web.listen.url)
+                async def announce() -> None:
+                    await web.wait_ready()
+                    on_ready(web.listen.url)
 
-            await run_until(stop, lambda: web.serve(app), center.registers.watch, announce)
+                async def serve_pages() -> None:
+                    try:
+                        await web.serve(build_app(center), before_stop=center.live.close)
+                    finally:
+                        stop.set()
+
+                await run_until(
+                    stop, serve_pages, mover.run, center.registers.watch, judge.run, announce
+                )
+
+
+def _office(center: Center) -> Office:
+    """What the agents' port asks of the center."""
+    records, certificates = center.records, center.certificates
+
+    async def is_revoked(agent: AgentIdentity) -> bool:
+        return await asyncio.to_thread(records.agents.is_revoked, *agent)
+
+    async def renew(agent: AgentIdentity, csr_pem: str) -> str | None:
+        return await asyncio.to_thread(certificates.renew, agent, csr_pem, center.clock())
+
+    return Office(
+        accept=center.inbox.accept,
+        snapshot_after=center.registers.snapshot_after,
+        is_revoked=is_revoked,
+        renew=renew,
+        clock=center.clock,
+    )
+
+
+def _shelves(center: Center) -> Shelves:
+    return Shelves(
+        keep_details=center.records.details.upsert,
+        apply_findings=center.records.findings.apply_events,
+    )
+
+
+@asynccontextmanager
+async def _agent_port(
+    folder: CenterFolder, settings: Settings, port: AgentPort
+) -> AsyncIterator[str]:
+    """Open the agents' port; yield the URL by which sites reach it."""
+    listen = settings.agents()
+    certificate, key = agent_certificate(folder, settings)
+    context = server_context(certificate, key, folder.ca_certificate)
+    async with serve(port, context, listen.host, listen.port) as number:
+        host = settings.public_host or listen.host
+        yield f"https://[{host}]:{number}" if ":" in host else f"https://{host}:{number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from granian.constants import Interfaces
@@ -30,8 +31,11 @@ class WebPort:
         self._reserved = _reserve(listen)
         self.listen = Listen(listen.host, self._reserved.getsockname()[1], listen.tls)
 
-    async def serve(self, app: Litestar) -> None:
-        """Serve until cancelled; requests that are open then may go on for STOP_S."""
+    async def serve(self, app: Litestar, before_stop: Callable[[], None]) -> None:
+        """Serve until cancelled; requests that are open then may go on for STOP_S.
+
+        `before_stop` ends what would never end by itself: live streams.
+        """
         server = Server(
             app,
             address=self.listen.host,
@@ -48,6 +52,7 @@ class WebPort:
                 try:
                     await asyncio.shield(serving)
                 finally:
+                    before_stop()
                     server.stop()
                     await asyncio.wait([serving], timeout=STOP_S)
                     serving.cancel()
@@ -56,12 +61,13 @@ class WebPort:
 
     async def wait_ready(self) -> None:
         """Return once connections are taken. Raises ServiceError where that does not happen."""
-        try:
-            async with asyncio.timeout(START_S):
-                while not await _answers(self.listen):
-                    await asyncio.sleep(0.02)
-        except TimeoutError as exc:
-            raise ServiceError(f"the web port {self.listen.netloc} did not open") from exc
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + START_S
+        # granian has no sign of its own that it listens.
+        while not await _answers(self.listen):
+            if loop.time() > give_up_at:
+                raise ServiceError(f"the web port {self.listen.netloc} did not open")
+            await asyncio.sleep(0.02)
 
 
 def _reserve(listen: Listen) -> socket.socket:

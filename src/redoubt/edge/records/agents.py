@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -24,6 +25,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     enrolled_at: datetime
     renewed_at: datetime
     expires_at: datetime
+    last_contact_at: datetime | None = None
     revoked_at: datetime | None = None
 
 
@@ -78,6 +80,15 @@ class Agents:
         )
         with transaction(self._engine) as connection:
             return connection.execute(statement).rowcount == 1
+
+    def note_contacts(
+        self, organisation: OrganisationId, contacts: Mapping[tuple[SiteId, str], datetime]
+    ) -> None:
+        """Note when agents were last let in, by (site, agent)."""
+        scope = scoped(organisation)
+        with transaction(self._engine) as connection:
+            for (site, agent), at in contacts.items():
+                connection.execute(scope.update(agents, last_contact_at=at).where(_is(site, agent)))
 
     def revoke(self, organisation: OrganisationId, site: SiteId, agent: str, now: datetime) -> None:
         """Shut an agent out for good. Raises InputError where there is none."""

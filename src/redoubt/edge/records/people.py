@@ -50,9 +50,13 @@ class People:
             )
 
     def organisations(self) -> tuple[Organisation, ...]:
-        """Every organisation, for the center's own jobs and command line."""
+        """Every organisation, oldest first: the first one is who runs the center.
+
+        For the center's own jobs and command line.
+        """
+        oldest = (organisations.c.created_at, organisations.c.organisation)
         statement = across_organisations(
-            sa.select(organisations).order_by(organisations.c.organisation), "all of a center"
+            sa.select(organisations).order_by(*oldest), "all of a center"
         )
         with reading(self._engine) as connection:
             return tuple(_organisation(row) for row in connection.execute(statement))

@@ -118,6 +118,7 @@ agents = _table(
     _moment("enrolled_at"),
     _moment("renewed_at"),
     _moment("expires_at"),
+    _moment("last_contact_at", null=True),
     _moment("revoked_at", null=True),
 )
 

@@ -122,6 +122,7 @@ def _create_agents() -> None:
         sa.Column("enrolled_at", sa.BigInteger(), nullable=False),
         sa.Column("renewed_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_contact_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("organisation", "site", "agent", name="pk_agents"),
     )
