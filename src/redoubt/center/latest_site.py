@@ -56,7 +56,7 @@ class LatestSite:
         if not len(rows):
             return 0
         where = places[rows]
-        picked = batch.take(pa.array(rows))
+        picked = batch.take(rows)
         self.at_ms[where] = at_ms[rows]
         self.changed[where] = version
         states: list[Any] = picked.column("state").to_pylist()

@@ -63,7 +63,7 @@ class MoverFigures:
 
 
 class Mover:
-    """Run `run` as a task; `move_once` is one step of it."""
+    """Run `run` as a task; cancel it at the end, and then `drain`."""
 
     def __init__(
         self,
@@ -102,11 +102,20 @@ class Mover:
                     LOG.info("batches are carried on again, after %d failures", failures)
                 failures = 0
 
-    async def move_once(self) -> int:
-        """Carry one group on; return its rows, or 0 where nothing waits."""
+    async def drain(self) -> None:
+        """Carry on all that waits, once: for the end, when nothing comes in any more.
+
+        What is not carried on then is safe in the inbox and is carried on at the next start.
+        Raises ServiceError where the store or the records fail.
+        """
+        while await self.move_once():
+            pass
+
+    async def move_once(self) -> bool:
+        """Carry one group on; return False where nothing waits."""
         group = await self._inbox.open_group(MAX_GROUP_ROWS, MAX_GROUP_BYTES)
         if group is None:
-            return 0
+            return False
         self._on_step("group")
         unpacked = await asyncio.to_thread(unpack, group)
         self._show(unpacked)
@@ -116,7 +125,7 @@ class Mover:
         self._on_step("close")
         await self._inbox.close_group(group, unpacked.asides, self._clock())
         self._count(group, unpacked, rows)
-        return rows
+        return True
 
     def _show(self, unpacked: Unpacked) -> None:
         now = self._clock()
