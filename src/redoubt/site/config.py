@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from redoubt.model.errors import InputError
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.reconcile import parse_limits
 from redoubt.site.folder import SiteFolder
+from redoubt.site.networks import parse_networks
 
 _Shape = TypeVar("_Shape")
 
@@ -79,6 +80,19 @@ def load_config(folder: SiteFolder) -> SiteConfig:
     return msgspec.structs.replace(config, target=(*config.target, *more))
 
 
+def check_config(given: Mapping[str, object]) -> None:
+    """Raises InputError where a part of a configuration, given by name, cannot be used."""
+    some = SiteConfig(
+        center="http://localhost",
+        agent_url="https://localhost",
+        organisation=OrganisationId("-"),
+        site=SiteId("-"),
+    )
+    problems = _problems(msgspec.structs.replace(some, **given), ())
+    if problems:
+        raise InputError("; ".join(problems))
+
+
 def save_config(config: SiteConfig, folder: SiteFolder) -> None:
     """Write site.toml with everything that a person may want to change in sight."""
     table = msgspec.to_builtins(config)
@@ -131,6 +145,7 @@ def _problems(config: SiteConfig, targets: tuple[TargetEntry, ...]) -> list[str]
         if not least <= getattr(config, name) <= most
     ]
     problems += _tried(parse_center_url, config.center)
+    problems += [problem for text in config.networks for problem in _tried(_parse_network, text)]
     problems += _tried(parse_limits, config.limits)
     for service in {*config.ports, *(name for target in targets for name in target.ports)}:
         if service not in service_ports():
@@ -138,6 +153,10 @@ def _problems(config: SiteConfig, targets: tuple[TargetEntry, ...]) -> list[str]
     for family in {target.family for target in targets if target.family is not None}:
         problems += _tried(find_driver, family)
     return problems
+
+
+def _parse_network(text: str) -> None:
+    parse_networks([text])
 
 
 def _tried(check: Callable[[Any], object], value: object) -> list[str]:

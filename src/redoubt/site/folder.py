@@ -43,3 +43,11 @@ class SiteFolder:
             raise InputError(f"a site agent is already running in {self.path}") from exc
         finally:
             os.close(descriptor)
+
+    def is_locked(self) -> bool:
+        """Whether an agent is running in DIR now."""
+        try:
+            with self.locked():
+                return False
+        except InputError:
+            return True

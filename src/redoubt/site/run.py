@@ -19,7 +19,12 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from redoubt.edge.agent_link import AgentLink
-from redoubt.edge.keys import load_certificate, parse_agent_identity, parse_public_key
+from redoubt.edge.keys import (
+    AgentIdentity,
+    load_certificate,
+    parse_agent_identity,
+    parse_public_key,
+)
 from redoubt.edge.limits import describe_shortage, raise_file_limit
 from redoubt.edge.miner import MinerClient
 from redoubt.edge.spool_thread import open_spool
@@ -83,8 +88,7 @@ async def open_agent(
     """Open everything that the agent of DIR holds, and close it at the end."""
     config = load_config(folder)
     identity = parse_agent_identity(load_certificate(folder.certificate))
-    register = RegisterKeeper(folder.snapshot, _center_key(folder), identity)
-    register.load()
+    register = load_register(folder, identity)
     connections = 2 * config.concurrency
     shortage = describe_shortage(raise_file_limit(), connections)
     if shortage is not None:
@@ -113,6 +117,13 @@ async def open_agent(
             await link.close()
     finally:
         await spool.close()
+
+
+def load_register(folder: SiteFolder, identity: AgentIdentity) -> RegisterKeeper:
+    """Return the keeper of DIR's register, with the last good snapshot if there is one."""
+    register = RegisterKeeper(folder.snapshot, _center_key(folder), identity)
+    register.load()
+    return register
 
 
 def _center_key(folder: SiteFolder) -> Ed25519PublicKey:
