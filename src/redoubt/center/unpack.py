@@ -25,6 +25,7 @@ from redoubt.edge.telemetry import SiteRows
 from redoubt.model.errors import RemoteProtocolError
 from redoubt.model.finding import FindingEvent
 from redoubt.model.ids import OrganisationId, SiteId
+from redoubt.reconcile import center_rules
 
 OLDEST = timedelta(days=90)
 """Rows older than this when they arrive would be thrown away by the store at once."""
@@ -127,9 +128,14 @@ def _check_details(details: list[MachineDetail], received_at: datetime) -> None:
 
 
 def _check_events(events: list[FindingEvent], received_at: datetime) -> None:
-    """Raises RemoteProtocolError where an event's times cannot be."""
+    """Raises RemoteProtocolError where an event's times cannot be, or its rule is not a site's.
+
+    A site must not resolve what the center says of it: that it is dark, or sends two bodies.
+    """
     for event in events:
         finding = event.finding
+        if finding.rule in center_rules():
+            raise RemoteProtocolError(f"a site cannot speak by the center's rule {finding.rule}")
         times = [finding.began_at, finding.opened_at, finding.seen_at]
         times += [evidence.at for evidence in finding.evidence]
         for at in (*times, finding.resolved_at or finding.seen_at):
