@@ -64,8 +64,9 @@ class TestLimits:
         assert "machine_offline" not in {one.rule for one in seen}
 
     def test_what_is_not_given_keeps_its_default(self) -> None:
-        limits = parse_limits({"machine_hot": {"antminer": {**HEAT, "chip_hot_c": 70.0}}})
+        limits = parse_limits({"machine_hot": {"antminer": {"chip_hot_c": 70.0}}})
         assert limits["machine_hot"].antminer.chip_hot_c == 70.0
+        assert limits["machine_hot"].antminer.chip_stop_c == 95.0
         assert limits["machine_hot"].axeos == all_rules()["machine_hot"].limits.axeos
 
     def test_everything_wrong_is_told_at_once(self) -> None:
@@ -77,6 +78,3 @@ class TestLimits:
         assert "no rule is called 'no_such'" in text
         assert "fan_lost" in text
         assert "low_share" in text
-
-
-HEAT = msgspec.to_builtins(all_rules()["machine_hot"].limits.antminer)

@@ -48,10 +48,22 @@ def parse_limits(tables: Mapping[str, Mapping[str, object]]) -> LimitSet:
             problems.append(f"no rule is called {name[:80]!r}")
             continue
         try:
-            given = {**msgspec.to_builtins(rule.limits), **table}
+            given = _merged(msgspec.to_builtins(rule.limits), table)
             limits[name] = msgspec.convert(given, type(rule.limits))
         except (msgspec.ValidationError, TypeError) as exc:
             problems.append(f"limits of rule {name!r}: {exc}")
     if problems:
         raise InputError("; ".join(problems))
     return limits
+
+
+def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults with what is given put over them, table by table."""
+    merged = dict(defaults)
+    for name, value in given.items():
+        under = merged.get(name)
+        if isinstance(under, dict) and isinstance(value, Mapping):
+            merged[name] = _merged(under, value)
+        else:
+            merged[name] = value
+    return merged

@@ -15,7 +15,7 @@ from redoubt.reconcile.views import MachineView
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`skew_s`: how far a clock may be off; work itself bears hours (BIP 113 and nTime rolling)."""
+    """`skew_s`: how far a clock may be off; logs of two machines then still compare."""
 
     skew_s: float = 300.0
 

@@ -45,6 +45,7 @@ RULE = MachineRule(
     severity=Severity.HIGH,
     # Long enough for a rack whose power returns to come back one by one.
     hold_on=timedelta(seconds=30),
+    hold_off=timedelta(seconds=30),
     limits=Limits(),
     judge=judge,
     reads_status=False,

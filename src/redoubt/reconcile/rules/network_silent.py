@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from redoubt.model.finding import Severity, Subject, SubjectKind
 from redoubt.reconcile._evidence import agent_fact, clip, clock
@@ -46,5 +47,6 @@ RULE = SiteRule(
     about="Nearly all machines of a site or an address block fell silent together.",
     gives="how many are silent, and since when",
     severity=Severity.CRITICAL,
+    hold_off=timedelta(seconds=30),
     judge=judge,
 )

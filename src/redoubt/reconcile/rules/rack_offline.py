@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from redoubt.model.finding import Severity, Subject, SubjectKind
 from redoubt.model.ids import RackId
@@ -46,5 +47,6 @@ RULE = SiteRule(
     about="Most machines of a rack fell silent together; they are then not told one by one.",
     gives="how many of the rack's machines are silent, and since when",
     severity=Severity.CRITICAL,
+    hold_off=timedelta(seconds=30),
     judge=judge,
 )
