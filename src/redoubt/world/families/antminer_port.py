@@ -47,9 +47,8 @@ class AntminerPort(MachinePort):
             return
         self._received += data
         request = _parse_request(self._received)
-        if request is None and len(self._received) < MAX_REQUEST_BYTES:
-            return
-        self._answer(request)
+        if request is not None or _is_whole(self._received):
+            self._answer(request)
 
     def eof_received(self) -> bool:
         """A request cut short is answered too, as an error; the connection then closes."""
@@ -91,6 +90,15 @@ def answer(live: LiveMachine, request: dict[str, Any] | None) -> bytes:
     if command in PRIVILEGED:
         return antminer.error(live.shown(), 45, f"Access denied to '{command}' command")
     return antminer.error(live.shown(), 14, "Invalid command")
+
+
+def _is_whole(received: bytes) -> bool:
+    """Whether nothing more is to come that could make JSON of this."""
+    return (
+        not received.startswith(b"{")
+        or received.endswith((b"\n", b"\0"))
+        or len(received) >= MAX_REQUEST_BYTES
+    )
 
 
 def _parse_request(received: bytes) -> dict[str, Any] | None:

@@ -96,7 +96,7 @@ _OWN_FIELDS: dict[Kind, frozenset[str]] = {
 _PARAMETERS = frozenset().union(*_OWN_FIELDS.values())
 _RACK_KINDS = frozenset({Kind.HOT_RACK, Kind.POWER_TRIPPED})
 _ONCE_KINDS = frozenset({Kind.REBOOTED})
-_TABLE = re.compile(r"^\s*\[\[\s*incident\s*\]\]", re.MULTILINE)
+_TABLE = re.compile(r"^[ \t]*\[\[[ \t]*incident[ \t]*\]\]", re.MULTILINE)
 
 
 def load_script(name: str) -> Script:
