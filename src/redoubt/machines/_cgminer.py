@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from redoubt.machines._driver import Bounds, Cadence, Call, Transport
-from redoubt.machines._read import as_mapping, as_time, first, rows
+from redoubt.machines._read import as_mapping, as_time, first, rows, word
 from redoubt.model.status import PoolState
 
 _MOST_ENTRIES = 64
@@ -47,9 +47,9 @@ def clock_at(document: Any) -> datetime | None:
     return as_time(first(entries[0], "When", "when")) if entries else None
 
 
-def pool_state(word: Any, is_active: bool) -> PoolState:
+def pool_state(reported: Any, is_active: bool) -> PoolState:
     """Return a pool's state from cgminer's word for it: Alive, Dead, Disabled, Rejecting."""
-    match str(word)[:16].strip().lower():
+    match word(reported):
         case "alive":
             return PoolState.ACTIVE if is_active else PoolState.ALIVE
         case "dead" | "unreachable" | "rejecting":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from redoubt.model.hardware import find_hardware
 from redoubt.model.identity import parse_mac
 from redoubt.model.status import MachineStatus, Note, Why
 
@@ -36,10 +37,15 @@ def _hashrate(status: MachineStatus) -> list[Note]:
         text = f"claims {rate / nominal:.0%} of its nominal hashrate"
         notes.append(Note("hashrate_over_nominal", text, "hashrate_hs"))
     rpms = [fan.rpm for fan in status.fans if fan.rpm is not None]
-    if rate and rate > 0 and rpms and not any(rpms):
+    if rate and rate > 0 and rpms and not any(rpms) and not _is_cooled_by_liquid(status):
         text = "claims to hash while every fan stands still"
         notes.append(Note("hashrate_without_fans", text, "hashrate_hs"))
     return notes
+
+
+def _is_cooled_by_liquid(status: MachineStatus) -> bool:
+    hardware = find_hardware(status.make, status.model)
+    return hardware is not None and hardware.fans == 0
 
 
 def _boards(status: MachineStatus) -> list[Note]:

@@ -76,12 +76,23 @@ def as_flag(value: Any) -> bool | None:
     """Return yes or no from true, 1, "1", "true", "yes", "on", "enable" and their opposites."""
     if value is None or isinstance(value, bool):
         return value
-    word = str(value)[:16].strip().lower()
-    if word in ("1", "true", "yes", "on", "enable", "enabled"):
+    flag = word(value)
+    if flag in ("1", "true", "yes", "on", "enable", "enabled"):
         return True
-    if word in ("0", "false", "no", "off", "disable", "disabled"):
+    if flag in ("0", "false", "no", "off", "disable", "disabled"):
         return False
-    raise ValueError(f"expected yes or no, got {word!r}")
+    raise ValueError(f"expected yes or no, got {flag!r}")
+
+
+def word(value: Any) -> str:
+    """Return a short text in lower case, or "" where the value is no text or number.
+
+    Never `str()` of whatever came: that of deep nesting would not end well.
+    """
+    if isinstance(value, str):
+        return value[:64].strip().lower()
+    number = soft(as_int, value)
+    return "" if number is None else str(number)
 
 
 def soft(convert: Callable[[Any], _Value | None], value: Any) -> _Value | None:
@@ -126,9 +137,9 @@ def scaled(value: Any, scale: float) -> float | None:
 
 
 def as_time(value: Any) -> datetime | None:
-    """Return the moment so many seconds after 1970 began; a clock that was never set is None."""
+    """Return the moment so many seconds after 1970 began, where clocks never set stand."""
     seconds = as_int(value)
-    return None if seconds is None or seconds <= 0 else _EPOCH + timedelta(seconds=seconds)
+    return None if seconds is None or seconds < 0 else _EPOCH + timedelta(seconds=seconds)
 
 
 def as_hashrate(value: Any, unit_hs: float) -> float | None:
@@ -139,10 +150,8 @@ def as_hashrate(value: Any, unit_hs: float) -> float | None:
 
 def hashrate_unit_hs(unit: Any, default: float) -> float:
     """Return how many hashes per second a unit such as "GH/s", "GH" or "gh" is."""
-    if not isinstance(unit, str):
-        return default
-    word = unit.strip().lower().removesuffix("/s").removesuffix("s")
-    return HASHRATE_UNITS_HS.get(f"{word}/s", default)
+    name = word(unit).removesuffix("/s").removesuffix("s")
+    return HASHRATE_UNITS_HS.get(f"{name}/s", default)
 
 
 def hottest(values: Iterable[Any]) -> float | None:

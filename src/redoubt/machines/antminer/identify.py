@@ -9,6 +9,7 @@ from typing import Any
 
 from redoubt.machines._cgminer import first_entry
 from redoubt.machines._driver import EXTRACTOR_ERRORS
+from redoubt.machines._read import first, word
 
 OTHER_FIRMWARES = (
     "bosminer",
@@ -18,7 +19,7 @@ OTHER_FIRMWARES = (
     "luxminer",
     "luxos",
     "marathon",
-    "mara",
+    "kaonsu",
     "vnish",
     "xminer",
 )
@@ -30,6 +31,8 @@ def is_stock_antminer(document: Any) -> bool:
         entry = first_entry(document, "VERSION")
     except EXTRACTOR_ERRORS:
         return False
-    kind = str(entry.get("Type") or entry.get("type") or "").lower()
-    words = " ".join(f"{key} {value}" for key, value in list(entry.items())[:32]).lower()[:4096]
-    return "antminer" in kind and not any(name in words for name in OTHER_FIRMWARES)
+    kind = word(first(entry, "Type", "type"))
+    words = [each for pair in list(entry.items())[:64] for each in map(word, pair)]
+    return "antminer" in kind and not any(
+        name in each for name in OTHER_FIRMWARES for each in words
+    )

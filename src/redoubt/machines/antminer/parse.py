@@ -10,28 +10,29 @@ from redoubt.machines._driver import Field
 from redoubt.machines._read import (
     MAX_ERRORS,
     MAX_POOLS,
-    as_hashrate,
     as_int,
     as_mapping,
     as_text,
     first,
-    hashrate_unit_hs,
     rows,
     soft,
+    word,
 )
 from redoubt.machines._state import state_of
-from redoubt.machines.antminer.stats import boards, fans, is_asleep, nominal_hs, stats_uptime_s
+from redoubt.machines.antminer.stats import (
+    boards,
+    claimed_hashrate_hs,
+    fans,
+    is_asleep,
+    nominal_hs,
+    stats_hashrate_hs,
+    stats_uptime_s,
+)
 from redoubt.model.status import MachineFault, MachineState, MachineStatus, PoolStatus
-from redoubt.model.units import GIGA
 
 
 def _hashrate_hs(document: Any) -> float | None:
-    summary = first_entry(document, "SUMMARY")
-    for name, unit in (("GHS 5s", GIGA), ("GHS av", GIGA), ("MHS 5s", 1e6), ("MHS av", 1e6)):
-        if (rate := as_hashrate(summary.get(name), unit)) is not None:
-            return rate
-    unit = hashrate_unit_hs(summary.get("rate_unit"), GIGA)
-    return as_hashrate(first(summary, "rate_5s", "rate_avg"), unit)
+    return claimed_hashrate_hs(first_entry(document, "SUMMARY"))
 
 
 def _uptime_s(document: Any) -> int | None:
@@ -48,8 +49,9 @@ def _system_text(*names: str) -> Any:
 
 def _stats_text(*names: str) -> Any:
     def read(document: Any) -> str | None:
-        info = as_mapping(document).get("INFO") or first_entry(document, "STATS")
-        return as_text(first(as_mapping(info), *names))
+        entries = [*rows(as_mapping(document).get("INFO"), 1), *section(document, "STATS")]
+        found = (first(entry, *names) for entry in entries)
+        return as_text(next((value for value in found if value is not None), None))
 
     return read
 
@@ -67,15 +69,13 @@ def _pools(document: Any) -> tuple[PoolStatus, ...]:
 def _active_pool(entries: list[Mapping[str, Any]]) -> int | None:
     """Return the place of the pool that work comes from: cgminer's is the alive one that says so,
     else the alive one of the best priority."""
-    alive = [at for at, entry in enumerate(entries) if _word(entry) == "alive"]
+    alive = [
+        at for at, entry in enumerate(entries) if word(first(entry, "Status", "status")) == "alive"
+    ]
     for at in alive:
         if entries[at].get("Stratum Active") is True:
             return at
     return min(alive, key=lambda at: _priority(entries[at], at), default=None)
-
-
-def _word(entry: Mapping[str, Any]) -> str:
-    return str(first(entry, "Status", "status"))[:16].strip().lower()
 
 
 def _priority(entry: Mapping[str, Any], default: int) -> int:
@@ -105,7 +105,7 @@ def _faults(document: Any) -> tuple[MachineFault, ...]:
             text=soft(as_text, row.get("msg")) or "not told",
         )
         for row in rows(entry.get("status"), MAX_ERRORS)
-        if str(row.get("status", "s")).strip().lower() not in ("s", "")
+        if word(row.get("status")) not in ("s", "")
     )
 
 
@@ -133,7 +133,7 @@ FIELDS = (
     Field("serial", (("system_info", _system_text("serinum", "serial_no")),)),
     Field("mac", (("system_info", _system_text("macaddr")),)),
     Field("hostname", (("system_info", _system_text("hostname")),)),
-    Field("hashrate_hs", (("summary", _hashrate_hs),)),
+    Field("hashrate_hs", (("summary", _hashrate_hs), ("stats", stats_hashrate_hs))),
     Field("hashrate_nominal_hs", (("stats", nominal_hs),)),
     Field("uptime_s", (("summary", _uptime_s), ("stats", stats_uptime_s))),
     Field("clock_at", (("summary", clock_at), ("stats", clock_at))),

@@ -27,11 +27,13 @@ from redoubt.machines._read import (
 )
 from redoubt.model.hardware import find_hardware
 from redoubt.model.status import Board, Fan
-from redoubt.model.units import GIGA
+from redoubt.model.units import GIGA, MEGA
 
 _NUMBERED = re.compile(r"(chain_acn|chain_rate|fan)(\d{1,2})")
 _MOST_BOARDS_BUILT = 3
 """Of a model that no table knows, up to so many slots are taken to be boards."""
+_RATES = (("GHS 5s", GIGA), ("GHS av", GIGA), ("MHS 5s", MEGA), ("MHS av", MEGA))
+_READINGS = ("chain", "fan", "fan_num", "fan1", "chain_rate1", "chain_acn1", "temp_max", "Elapsed")
 _READING = re.compile(r"(?:^|-)(-?\d+(?:\.\d+)?)")
 
 
@@ -48,7 +50,8 @@ def boards(document: Any) -> tuple[Board, ...]:
 
 def _boards_built(document: Any) -> int | None:
     """Return how many boards the model has, which the old dialect names in its first entry."""
-    kind = soft(as_text, first(section(document, "STATS")[0], "Type", "type"))
+    kinds = (first(entry, "Type", "type") for entry in section(document, "STATS"))
+    kind = soft(as_text, next((each for each in kinds if each is not None), None))
     hardware = find_hardware("Bitmain", kind)
     return None if hardware is None else hardware.boards
 
@@ -84,6 +87,19 @@ def fans(document: Any) -> tuple[Fan, ...]:
     return tuple(sorted(turning, key=lambda fan: fan.index))
 
 
+def claimed_hashrate_hs(entry: Mapping[str, Any]) -> float | None:
+    """Return the shortest average that a summary or a stats entry has, in either dialect."""
+    for name, unit in _RATES:
+        if (rate := as_hashrate(entry.get(name), unit)) is not None:
+            return rate
+    unit = hashrate_unit_hs(entry.get("rate_unit"), GIGA)
+    return as_hashrate(first(entry, "rate_5s", "rate_avg"), unit)
+
+
+def stats_hashrate_hs(document: Any) -> float | None:
+    return claimed_hashrate_hs(_entry(document))
+
+
 def nominal_hs(document: Any) -> float | None:
     """Return the hashrate that the firmware calls ideal, or None where it is 0 or not told."""
     entry = _entry(document)
@@ -104,8 +120,11 @@ def is_asleep(document: Any) -> bool:
 
 
 def _entry(document: Any) -> Mapping[str, Any]:
-    """Return the entry with the readings: the last, since the old dialect puts versions before."""
-    return section(document, "STATS")[-1]
+    """Return the entry with the readings; the old dialect puts one with versions beside it."""
+    entries = section(document, "STATS")
+    return next(
+        (entry for entry in entries if any(name in entry for name in _READINGS)), entries[-1]
+    )
 
 
 def _numbers(entry: Mapping[str, Any], stem: str) -> list[int]:

@@ -74,16 +74,15 @@ def _boards(document: Any) -> tuple[Board, ...]:
     info = as_mapping(document)
     sensors = [soft(as_float, info.get(name)) for name in ("temp", "temp2")]
     known = [reading for reading in sensors if reading is not None and reading not in (0, -1)]
-    return (
-        Board(
-            index=0,
-            hashrate_hs=soft(_hashrate_hs, info),
-            chips=_chips_answering(info),
-            chips_expected=soft(as_int, info.get("asicCount")),
-            temp_board_c=soft(as_float, info.get("vrTemp")) or None,
-            temp_chip_max_c=max(known, default=None),
-        ),
+    board = Board(
+        index=0,
+        hashrate_hs=soft(_hashrate_hs, info),
+        chips=_chips_answering(info),
+        chips_expected=soft(as_int, info.get("asicCount")),
+        temp_board_c=soft(as_float, info.get("vrTemp")) or None,
+        temp_chip_max_c=max(known, default=None),
     )
+    return () if board == Board(index=0) else (board,)
 
 
 def _chips_answering(info: Mapping[str, Any]) -> int | None:
@@ -114,26 +113,26 @@ def _pools(document: Any) -> tuple[PoolStatus, ...]:
     """Return the pool and its fallback; the machine's one count of shares goes to that in use."""
     info = as_mapping(document)
     on_fallback = soft(as_flag, info.get("isUsingFallbackStratum"))
+    has_fallback = soft(as_text, info.get("fallbackStratumURL")) is not None
+    in_use = 1 if on_fallback else 0
+    is_told = on_fallback is not None or not has_fallback
     found = []
     for index, prefix in enumerate(("stratum", "fallbackStratum")):
         host = soft(as_text, info.get(f"{prefix}URL"))
         if host is None:
             continue
-        is_active = None if on_fallback is None else on_fallback is bool(index)
+        is_in_use = index == in_use
         found.append(
             PoolStatus(
                 index=index,
                 url=_pool_url(info, prefix, host),
                 user=soft(as_text, info.get(f"{prefix}User")),
-                state=_POOL_STATES[is_active],
-                accepted=soft(as_int, info.get("sharesAccepted")) if is_active else None,
-                rejected=soft(as_int, info.get("sharesRejected")) if is_active else None,
+                state=PoolState.ACTIVE if is_in_use and is_told else PoolState.UNKNOWN,
+                accepted=soft(as_int, info.get("sharesAccepted")) if is_in_use else None,
+                rejected=soft(as_int, info.get("sharesRejected")) if is_in_use else None,
             )
         )
     return tuple(found)
-
-
-_POOL_STATES = {True: PoolState.ACTIVE, False: PoolState.UNKNOWN, None: PoolState.UNKNOWN}
 
 
 def _pool_url(info: Mapping[str, Any], prefix: str, host: str) -> str:

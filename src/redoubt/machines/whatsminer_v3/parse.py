@@ -112,7 +112,7 @@ def _terahashes(value: Any) -> float | None:
 
 def _psu(document: Any) -> Psu | None:
     power = as_mapping(_message(document)["power"])
-    return Psu(
+    psu = Psu(
         model=soft(as_text, first(power, "model", "type")),
         serial=soft(as_text, power.get("sn")),
         firmware=soft(as_text, power.get("swversion")),
@@ -120,6 +120,7 @@ def _psu(document: Any) -> Psu | None:
         fan_rpm=soft(as_int, power.get("fanspeed")),
         temp_c=soft(as_float, first(power, "temp0", "temp")),
     )
+    return None if psu == Psu() else psu
 
 
 def _pools(document: Any) -> tuple[PoolStatus, ...]:
