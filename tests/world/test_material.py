@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 from redoubt.model.ids import check_id
+from redoubt.model.register.columns import TABLES
+from redoubt.model.register.csv_form import read_csv
 from redoubt.world import FleetPlan, files, plan_fleet
 from redoubt.world.material import (
     credentials_of,
@@ -92,10 +94,15 @@ async def test_files_are_written_whole_and_for_their_owner_only(tmp_path: Path) 
     async with world_of(20) as world:
         files.write_map(tmp_path / "map.json", world)
         files.write_targets(tmp_path / "targets.toml", world)
+        files.write_register(tmp_path / "register", world.machines)
         files.write_credentials(tmp_path / "credentials.toml", world.machines)
         machines = world.machines
     assert len(json.loads((tmp_path / "map.json").read_bytes())["machines"]) == 20
     targets = tomllib.loads((tmp_path / "targets.toml").read_text())["target"]
     assert [row["address"] for row in targets] == [machine.address for machine in machines]
+    for table in TABLES:
+        name = f"{table.name}.csv"
+        _, problems = read_csv(name, (tmp_path / "register" / name).read_bytes())
+        assert problems == ()
     mode = (tmp_path / "credentials.toml").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600

@@ -8,9 +8,10 @@ import json
 import pytest
 
 from redoubt.model.errors import InputError
-from redoubt.world import FleetPlan, Misbehaviour, WorldPlan, load_script, start
+from redoubt.world import FleetPlan, Misbehaviour, WorldPlan, load_script, plan_fleet, start
 from redoubt.world.incidents import Incident, Kind, Script
 from redoubt.world.physics import Mode
+from redoubt.world.running import check_files
 from tests.world.talk import (
     axeos_info,
     first_of,
@@ -228,6 +229,13 @@ async def test_a_port_that_is_taken_gives_way_to_ten_thousand_more() -> None:
         async with start(plan) as world:
             assert world.ports["antminer"] == 14028
             assert not await is_refused(first, 14028)
+
+
+def test_too_few_files_are_said_before_anything_listens() -> None:
+    machines = plan_fleet(FleetPlan(machines=1000))
+    check_files(4096, machines)
+    with pytest.raises(InputError, match="1000 virtual machines need 2828 open files"):
+        check_files(1024, machines)
 
 
 async def test_what_goes_wrong_inside_comes_out_bare() -> None:

@@ -73,7 +73,7 @@ def command() -> None:
     "--register",
     "register_dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write the register that allows these machines into this folder.",
+    help="Write the register that allows these machines into this folder, as CSV.",
 )
 @click.option(
     "--credentials",

@@ -10,6 +10,8 @@ import tomli_w
 
 from redoubt.edge.files import write_file
 from redoubt.model.errors import InputError
+from redoubt.model.register.columns import TABLES
+from redoubt.model.register.csv_form import write_csv
 from redoubt.world.fleet import VirtualMachine
 from redoubt.world.material import credentials_of, map_of, register_of, targets_of
 from redoubt.world.running import World
@@ -34,9 +36,11 @@ def write_credentials(path: Path, machines: Sequence[VirtualMachine]) -> None:
 
 
 def write_register(folder: Path, machines: Sequence[VirtualMachine]) -> None:
-    """Write the register of a world as `register.json` into a folder, which is made if absent."""
+    """Write the register of a world as CSV, a file per table, into a folder made if absent."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise InputError(f"{folder} cannot be made: {exc.strerror}") from exc
-    write_file(folder / "register.json", msgspec.json.encode(register_of(machines)))
+    register = register_of(machines)
+    for table in TABLES:
+        write_file(folder / f"{table.name}.csv", write_csv(register, table).encode())

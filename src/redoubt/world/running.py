@@ -22,12 +22,12 @@ from typing import Any
 
 import msgspec
 
+from redoubt.edge.limits import SPARE_FILES, raise_file_limit
 from redoubt.model.errors import InputError
 from redoubt.world import physics
 from redoubt.world.effects import Undo, strike
 from redoubt.world.fleet import FleetPlan, VirtualMachine, plan_fleet
 from redoubt.world.incidents import Incident, Script
-from redoubt.world.limits import describe_shortage, raise_file_limit
 from redoubt.world.listeners import Listeners, choose_ports
 from redoubt.world.live import LiveMachine
 from redoubt.world.misbehaviour import Misbehaviour
@@ -294,11 +294,8 @@ async def start(plan: WorldPlan, *, clock: Callable[[], float] = time.time) -> A
     clock: Unix seconds, as the machines' own clocks tell them. Raises InputError where the plan
     cannot be: too few addresses, too few files, an address in use.
     """
-    listeners = sum(len(SERVICES[machine.family]) for machine in plan_fleet(plan.fleet))
-    shortage = describe_shortage(raise_file_limit(), listeners, plan.fleet.machines)
-    if shortage:
-        raise InputError(shortage)
     world = World(plan, clock)
+    check_files(raise_file_limit(), world.machines)
     try:
         await world.open()
         async with asyncio.TaskGroup() as group:
@@ -315,6 +312,17 @@ async def start(plan: WorldPlan, *, clock: Callable[[], float] = time.time) -> A
         raise failures.exceptions[0] from failures.exceptions[0].__cause__
     finally:
         world.close()
+
+
+def check_files(limit: int, machines: Sequence[VirtualMachine]) -> None:
+    """Raises InputError where so many machines, polled all at once, need more open files."""
+    listeners = sum(len(SERVICES[machine.family]) for machine in machines)
+    needed = listeners + len(machines) + SPARE_FILES
+    if limit < needed:
+        raise InputError(
+            f"{len(machines)} virtual machines need {needed} open files, this process may open "
+            f"{limit}: raise the hard limit (ulimit -Hn {needed}) or ask for fewer machines"
+        )
 
 
 def _with_spares(plan: WorldPlan) -> FleetPlan:
