@@ -127,7 +127,9 @@ async def permit(connection: Connection, handler: BaseRouteHandler) -> None:
 
 async def check_csrf(connection: Connection) -> None:
     """Refuse a change that a page of another origin could have sent with our cookie."""
-    if connection.scope["method"] in _SAFE_METHODS or not isinstance(connection.auth, SessionAuth):
+    if not isinstance(connection, Request) or connection.method in _SAFE_METHODS:
+        return
+    if not isinstance(connection.auth, SessionAuth):
         return
     given = await _given_csrf(connection)
     if not is_csrf_token(connection.auth.secret, given):
@@ -162,15 +164,12 @@ def cookie_name(center: Center, what: str) -> str:
     return f"{prefix}redoubt_{what}_{center.name}"
 
 
-async def _given_csrf(connection: Connection) -> str:
+async def _given_csrf(connection: Request[Any, Any, Any]) -> str:
     header = connection.headers.get(CSRF_HEADER)
     if header is not None:
         return header
     kind = connection.headers.get("content-type", "").partition(";")[0].strip()
-    if isinstance(connection, Request) and kind in (
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-    ):
+    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         value = (await connection.form()).get(CSRF_FIELD, "")
         return value if isinstance(value, str) else ""
     return ""

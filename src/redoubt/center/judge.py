@@ -14,11 +14,13 @@ from redoubt.model.finding import FindingEvent, SubjectKind
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.reconcile import (
     AgentSeen,
+    BatchAside,
     BatchConflict,
     BookState,
     CenterView,
     DiskView,
     FindingBook,
+    center_rules,
     judge_center,
 )
 from redoubt.reconcile.book import OpenState
@@ -62,12 +64,13 @@ class CenterJudge:
             organisation=organisation,
             agents=tuple(self._seen(agent) for agent in agents),
             conflicts=await self._conflicts(organisation),
+            asides=await self._asides(organisation),
             disk=self._disk() if with_disk else None,
         )
         judgement = judge_center(view, now)
         book = self._books.get(organisation)
         if book is None:
-            book = await asyncio.to_thread(self._restore, organisation, judgement.rules, now)
+            book = await asyncio.to_thread(self._restore, organisation, now)
             self._books[organisation] = book
         site_of = {agent.agent: agent.site for agent in agents}
         for event in book.apply(judgement, now):
@@ -90,6 +93,13 @@ class CenterJudge:
             knock_address=knock_address,
         )
 
+    async def _asides(self, organisation: OrganisationId) -> tuple[BatchAside, ...]:
+        return tuple(
+            BatchAside(agent=aside.agent, at=aside.at, why=aside.why)
+            for aside in await self._center.inbox.asides()
+            if aside.organisation == organisation
+        )
+
     async def _conflicts(self, organisation: OrganisationId) -> tuple[BatchConflict, ...]:
         return tuple(
             BatchConflict(
@@ -103,10 +113,9 @@ class CenterJudge:
         usage = shutil.disk_usage(self._center.folder.root)
         return DiskView(free_bytes=usage.free, total_bytes=usage.total)
 
-    def _restore(
-        self, organisation: OrganisationId, rules: frozenset[str], now: datetime
-    ) -> FindingBook:
+    def _restore(self, organisation: OrganisationId, now: datetime) -> FindingBook:
         """Go on with the findings that the center itself had open when it stopped."""
+        rules = center_rules()
         found = self._center.records.findings.open(organisation)
         return FindingBook.restore(
             BookState(

@@ -24,9 +24,10 @@ def hash_password(password: str) -> str:
 def is_password(password_hash: str | None, password: str) -> bool:
     """Whether `password` is the one; a `password_hash` of None is nobody's, and takes as long."""
     try:
-        return _HASHER.verify(password_hash or _nobody(), password) and password_hash is not None
+        _HASHER.verify(password_hash or _nobody(), password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
         return False
+    return password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:

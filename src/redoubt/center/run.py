@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from redoubt.center.agent_port import AgentPort, Office, serve
@@ -21,6 +21,10 @@ from redoubt.edge.keys import AgentIdentity
 from redoubt.edge.limits import describe_shortage, raise_file_limit
 from redoubt.edge.tasks import run_until, stop_on_signals
 from redoubt.edge.tls import server_context
+from redoubt.model.errors import RemoteProtocolError
+from redoubt.model.finding import FindingEvent
+from redoubt.model.ids import OrganisationId, SiteId
+from redoubt.reconcile import center_rules
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +94,18 @@ def _office(center: Center) -> Office:
 
 
 def _shelves(center: Center) -> Shelves:
-    return Shelves(
-        keep_details=center.records.details.upsert,
-        apply_findings=center.records.findings.apply_events,
-    )
+    records, ours = center.records, center_rules()
+
+    def apply_findings(
+        organisation: OrganisationId, site: SiteId, events: Sequence[FindingEvent]
+    ) -> None:
+        """A site that speaks by a rule of the center's could hide what the center sees of it."""
+        for event in events:
+            if event.finding.rule in ours:
+                raise RemoteProtocolError(f"rule {event.finding.rule!r} is the center's alone")
+        records.findings.apply_events(organisation, site, events)
+
+    return Shelves(keep_details=records.details.upsert, apply_findings=apply_findings)
 
 
 @asynccontextmanager

@@ -53,7 +53,7 @@ class WebPort:
                     await asyncio.shield(serving)
                 finally:
                     before_stop()
-                    server.stop()
+                    server.stop()  # type: ignore[no-untyped-call]  # granian's, unannotated
                     await asyncio.wait([serving], timeout=STOP_S)
                     serving.cancel()
         finally:

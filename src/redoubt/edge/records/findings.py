@@ -27,10 +27,13 @@ from redoubt.model.finding import (
     Subject,
     SubjectKind,
 )
-from redoubt.model.ids import OrganisationId, SiteId
+from redoubt.model.ids import OrganisationId, SiteId, check_id
 
 MAX_PAGE = 500
 MAX_NOTE = 2000
+MAX_SUBJECT = 255
+MAX_TITLE = 500
+MAX_EVIDENCE = 64 * 1024
 _EVIDENCE = msgspec.json.Decoder(tuple[Evidence, ...])
 
 
@@ -81,8 +84,12 @@ class Findings:
     ) -> tuple[str, ...]:
         """Bring the rows up to the events, all or none; return the ids of those that changed.
 
-        Applying the same events again changes nothing.
+        Applying the same events again changes nothing. Raises InputError, with nothing applied,
+        where an event cannot be kept: a site may send anything.
         """
+        events = tuple(events)
+        for event in events:
+            _check(event.finding)
         changed: dict[str, None] = {}
         with transaction(self._engine) as connection:
             for event in events:
@@ -174,6 +181,23 @@ class Findings:
             if row is None:
                 raise InputError(f"no finding {finding[:80]!r} here")
             return _record(row)
+
+
+def _check(finding: Finding) -> None:
+    """Raises InputError where a finding is not of a kind that any rule makes."""
+    check_id(finding.rule, "rule")
+    check_id(finding.cause, "cause")
+    for what, text, most in (
+        ("subject", finding.subject.id, MAX_SUBJECT),
+        ("title", finding.title, MAX_TITLE),
+    ):
+        if not 1 <= len(text) <= most or "\0" in text:
+            raise InputError(f"expected a {what} of 1 to {most} characters, got {len(text)}")
+    if sum(len(fact.text) for fact in finding.evidence) > MAX_EVIDENCE:
+        raise InputError(f"expected evidence of at most {MAX_EVIDENCE} characters")
+    times = (finding.began_at, finding.opened_at, finding.seen_at, finding.resolved_at)
+    if any(at is not None and at.tzinfo is None for at in times):
+        raise InputError("expected times with their zone in a finding")
 
 
 _SEVERITY_RANK = sa.case(

@@ -97,6 +97,21 @@ class Tokens:
                 )
             )
 
+    def revoke_made_by(self, organisation: OrganisationId, who: str, now: datetime) -> None:
+        """End every token that somebody made, enrolment tokens too."""
+        scope = scoped(organisation)
+        with transaction(self._engine) as connection:
+            connection.execute(
+                scope.update(api_tokens, revoked_at=now).where(
+                    api_tokens.c.made_by == who, api_tokens.c.revoked_at.is_(None)
+                )
+            )
+            connection.execute(
+                scope.delete(enrolment_tokens).where(
+                    enrolment_tokens.c.made_by == who, enrolment_tokens.c.used_at.is_(None)
+                )
+            )
+
     def add_enrolment(self, enrolment: Enrolment, token_hash: str) -> None:
         with transaction(self._engine) as connection:
             connection.execute(
