@@ -129,6 +129,31 @@ class TestIdentity:
         assert about("synthetic_identity", machine(identity=Identity(mac=MAC))) is None
 
 
+class TestDuplicate:
+    twin = machine(machine=MachineId("synthetic-1"), address="10.0.0.9", registered=None)
+
+    def test_the_one_that_is_not_registered_with_it_is_told(self) -> None:
+        twin = msgspec.structs.replace(self.twin, expected=Identity())
+        seen = judged("duplicate_identity", site(machine(), twin))
+        assert [str(one.subject) for one in seen] == ["machine:synthetic-1"]
+        assert seen[0].title == "Shows the same serial as m1"
+
+    def test_of_two_strangers_both_are_told(self) -> None:
+        one = machine(registered=None, expected=Identity())
+        two = msgspec.structs.replace(self.twin, expected=Identity())
+        assert len(judged("duplicate_identity", site(one, two))) == 2
+
+    def test_one_that_is_silent_shows_nothing(self) -> None:
+        moved = msgspec.structs.replace(self.twin, expected=Identity())
+        assert judged("duplicate_identity", site(silent(), moved)) == []
+
+    def test_hashboards_alone_make_no_twin(self) -> None:
+        other = Identity(serial="SN2", hashboard_serials=("A1",))
+        view = machine(identity=Identity(serial=SERIAL, hashboard_serials=("A1",)))
+        twin = msgspec.structs.replace(self.twin, identity=other)
+        assert judged("duplicate_identity", site(view, twin)) == []
+
+
 class TestHashboards:
     own = Identity(serial=SERIAL, mac=MAC, hashboard_serials=("A1", "A2", "A3"))
 

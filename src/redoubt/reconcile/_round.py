@@ -51,6 +51,16 @@ class SiteRound:
         return {serial: machine.id for machine in machines for serial in machine.hashboard_serials}
 
     @cached_property
+    def shared_identifiers(self) -> Mapping[str, tuple[MachineId, ...]]:
+        """Identifiers that more than one machine shows now, with those machines."""
+        shown: dict[str, tuple[MachineId, ...]] = {}
+        for machine in self.view.machines:
+            if machine.status is not None and not machine.misses:
+                for identifier in machine.identity.identifiers():
+                    shown[identifier] = (*shown.get(identifier, ()), machine.machine)
+        return {key: machines for key, machines in shown.items() if len(machines) > 1}
+
+    @cached_property
     def groups(self) -> tuple[Group, ...]:
         """Racks, address blocks and the site, with who of them is silent."""
         return group_machines(self.view)
