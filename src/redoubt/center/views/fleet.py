@@ -1,0 +1,226 @@
+"""The fleet: every machine that is registered or was heard of, in columns, at one moment.
+
+The register says what should be there; the latest state says what was heard. Columns rather than
+rows, because pages ask for one column of all machines far more often than for all of one machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from redoubt.center.latest import STALE_AFTER_S, Columns
+from redoubt.model.hardware import find_hardware
+from redoubt.model.register import Machine, Register
+
+FRESH_S = STALE_AFTER_S
+"""Younger figures need not say their age; older ones no longer count as now."""
+
+STATES = ("hashing", "degraded", "sleeping", "offline", "needs_auth", "stale", "unknown")
+"""A state's place here is its code in a heat map."""
+STATE_CODES = {state: code for code, state in enumerate(STATES)}
+HASHING = frozenset({"hashing", "degraded"})
+
+HEARD = (
+    "site",
+    "machine",
+    "rack",
+    "slot",
+    "address",
+    "make",
+    "model",
+    "firmware",
+    "state",
+    "power_kind",
+    "at_ms",
+    "hashrate_hs",
+    "hashrate_nominal_hs",
+    "power_w",
+    "temp_chip_max_c",
+    "fan_min_rpm",
+    "uptime_s",
+    "accepted",
+    "rejected",
+)
+"""The columns that a fleet takes from the latest state."""
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry per machine in every column, sorted by site, rack, slot and id.
+
+    `state` is `stale` where nothing was heard for FRESH_S and `unknown` where nothing ever was;
+    `at_ms` is None then. Numbers are what was last heard, however old.
+    """
+
+    now: datetime
+    version: int
+    register: Register
+    machine: list[str]
+    site: list[str]
+    rack: list[str]
+    slot: list[str]
+    is_registered: list[bool]
+    address: list[str | None]
+    make: list[str | None]
+    model: list[str | None]
+    firmware: list[str | None]
+    owner: list[str | None]
+    state: list[str]
+    power_kind: list[str | None]
+    at_ms: list[int | None]
+    hashrate_hs: list[float | None]
+    nominal_hs: list[float | None]
+    power_w: list[float | None]
+    temp_chip_max_c: list[float | None]
+    fan_min_rpm: list[float | None]
+    uptime_s: list[float | None]
+    accepted: list[float | None]
+    rejected: list[float | None]
+
+    def __len__(self) -> int:
+        return len(self.machine)
+
+    def everywhere(self) -> range:
+        return range(len(self.machine))
+
+    def of_site(self, site: str) -> list[int]:
+        """Return the places of a site's machines."""
+        return [place for place, name in enumerate(self.site) if name == site]
+
+    def place_of(self, machine: str) -> int | None:
+        try:
+            return self.machine.index(machine)
+        except ValueError:
+            return None
+
+    def age_s(self, place: int) -> float | None:
+        at_ms = self.at_ms[place]
+        return None if at_ms is None else max(0.0, self.now.timestamp() - at_ms / 1000)
+
+
+def join_fleet(register: Register, heard: Columns) -> Fleet:
+    """Return every machine of the register and every other that was heard of, once each."""
+    columns = heard.columns
+    rows = _newest_rows(columns)
+    known = {str(machine.id): machine for machine in register.machines}
+    names = [*known, *(name for name in rows if name not in known)]
+    placed = sorted(_placed(name, known.get(name), rows.get(name), columns) for name in names)
+    machines = [name for *_, name in placed]
+    registered = [known.get(name) for name in machines]
+    picked = [rows.get(name) for name in machines]
+    return Fleet(
+        now=heard.at,
+        version=heard.version,
+        register=register,
+        machine=machines,
+        site=[site for site, *_ in placed],
+        rack=[rack for _, rack, *_ in placed],
+        slot=[slot for *_, slot, _ in placed],
+        is_registered=[machine is not None for machine in registered],
+        owner=[machine and machine.owner for machine in registered],
+        address=_either(picked, columns["address"], registered, "address"),
+        make=_either(picked, columns["make"], registered, "make"),
+        model=_either(picked, columns["model"], registered, "model"),
+        firmware=_pick(picked, columns["firmware"]),
+        state=[word or "unknown" for word in _pick(picked, _states(columns))],
+        power_kind=_pick(picked, columns["power_kind"]),
+        at_ms=_pick(picked, columns["at_ms"]),
+        hashrate_hs=_pick(picked, columns["hashrate_hs"]),
+        nominal_hs=_nominal(picked, columns, registered),
+        power_w=_pick(picked, columns["power_w"]),
+        temp_chip_max_c=_pick(picked, columns["temp_chip_max_c"]),
+        fan_min_rpm=_pick(picked, columns["fan_min_rpm"]),
+        uptime_s=_pick(picked, columns["uptime_s"]),
+        accepted=_pick(picked, columns["accepted"]),
+        rejected=_pick(picked, columns["rejected"]),
+    )
+
+
+def _newest_rows(columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+    """Return each machine's row; of one that two sites heard of, the newer."""
+    rows: dict[str, int] = {}
+    at_ms = columns["at_ms"]
+    for row, machine in enumerate(columns["machine"]):
+        before = rows.get(machine)
+        if before is None or (at_ms[row] or 0) >= (at_ms[before] or 0):
+            rows[machine] = row
+    return rows
+
+
+_Placed = tuple[str, str, tuple[int, int], str, str]
+
+
+def _placed(
+    name: str, machine: Machine | None, row: int | None, columns: Mapping[str, Sequence[Any]]
+) -> _Placed:
+    """Return (site, rack, slot to sort by, slot, machine); the register is asked for it first."""
+    rack, slot = "", ""
+    if machine is not None and machine.rack is not None:
+        rack, slot = machine.rack, str(machine.slot or "")
+    elif row is not None:
+        rack, slot = columns["rack"][row] or "", columns["slot"][row] or ""
+    site = machine.site if row is None and machine is not None else columns["site"][row or 0]
+    return site, rack, parse_slot(slot) or (0, 0), slot, name
+
+
+@lru_cache(maxsize=4096)
+def parse_slot(slot: str) -> tuple[int, int] | None:
+    """Return (level, position) of "3-2"; None where the text is no slot."""
+    level, _, position = slot.partition("-")
+    if level.isdecimal() and position.isdecimal() and len(slot) < 12:
+        return int(level), int(position)
+    return None
+
+
+def _pick(picked: list[int | None], column: Sequence[Any]) -> list[Any]:
+    return [None if row is None else column[row] for row in picked]
+
+
+def _either(
+    picked: list[int | None],
+    column: Sequence[Any],
+    registered: list[Machine | None],
+    field: str,
+) -> list[Any]:
+    """What the machine says of itself, else what the register says."""
+    return [
+        (None if row is None else column[row])
+        or (None if machine is None else getattr(machine, field))
+        for row, machine in zip(picked, registered, strict=True)
+    ]
+
+
+def _states(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """A machine of which only details are known was never sampled."""
+    return [
+        "unknown" if at_ms is None else state
+        for state, at_ms in zip(columns["state"], columns["at_ms"], strict=True)
+    ]
+
+
+def _nominal(
+    picked: list[int | None],
+    columns: Mapping[str, Sequence[Any]],
+    registered: list[Machine | None],
+) -> list[float | None]:
+    """What each machine should hash: the register's figure, its own, or its model's."""
+    said, makes, models = (columns[name] for name in ("hashrate_nominal_hs", "make", "model"))
+    nominal: list[float | None] = []
+    for row, machine in zip(picked, registered, strict=True):
+        value = machine.hashrate_nominal_hs if machine is not None else None
+        if value is None and row is not None:
+            value = said[row] or _table_nominal(makes[row], models[row])
+        if value is None and machine is not None:
+            value = _table_nominal(machine.make, machine.model)
+        nominal.append(value)
+    return nominal
+
+
+@lru_cache(maxsize=1024)
+def _table_nominal(make: str | None, model: str | None) -> float | None:
+    hardware = find_hardware(make, model)
+    return None if hardware is None else hardware.hashrate_nominal_hs
