@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from redoubt.model.finding import Severity
@@ -23,7 +24,7 @@ def judge(machine: MachineView, around: SiteRound, _limits: NoLimits) -> Verdict
     return None
 
 
-def _duplicate(machine: MachineView, identifier: str, others: list[str]) -> Trouble:
+def _duplicate(machine: MachineView, identifier: str, others: Sequence[str]) -> Trouble:
     kind, _, value = identifier.partition(":")
     kind = kind.replace("_", " ")
     names = ", ".join(sorted(others))
