@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from datetime import datetime, timedelta
 
 from redoubt.edge.tasks import SayOnce
@@ -51,8 +52,9 @@ def judge(agent: Agent, limits: LimitSet, now: datetime, *, remember: bool) -> b
         cadence_s=agent.config.cadence_s,
     )
     events = agent.findings.apply(judge_site(view, now, limits), now)
-    for event in events:
-        _log.info("%s: %s (%s)", event.change, event.finding.title, event.finding.subject)
+    if events:
+        changes = Counter(event.change for event in events)
+        _log.info("findings: %s", ", ".join(f"{changes[word]} {word}" for word in changes))
     if events or remember:
         agent.outbox.add_events(events, agent.notes())
     return bool(events) or remember
