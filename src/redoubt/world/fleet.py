@@ -90,7 +90,7 @@ class VirtualMachine(msgspec.Struct, frozen=True, kw_only=True):
     firmware: Firmware
     mac: str
     serial: str | None
-    control_board_serial: str | None
+    psu_serial: str
     board_serials: tuple[str, ...]
     hostname: str
     hall: str
@@ -198,7 +198,7 @@ def _install(
         firmware=rng.choice(model.firmware),
         mac=_mac(rng),
         serial=None if axeos else _serial("VRT", 14, rng),
-        control_board_serial=None if axeos else _serial("VCB", 9, rng),
+        psu_serial="" if axeos else _serial("VPS", 10, rng),
         board_serials=() if axeos else tuple(_serial("VHB", 12, rng) for _ in range(model.boards)),
         hostname=f"virtual-{machine_id.lower()}" if axeos else _factory_hostname(model),
         hall=hall,

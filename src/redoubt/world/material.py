@@ -98,6 +98,7 @@ def _registered(machine: VirtualMachine, site: SiteId) -> Machine:
         address=machine.address,
         serial=machine.serial,
         mac=machine.mac.lower(),
+        hashboard_serials=machine.board_serials,
         owner=OwnerId(machine.owner),
         pool=PoolId(machine.pool.id),
         worker=machine.worker,

@@ -81,7 +81,7 @@ def check_digest(request: Request, machine: VirtualMachine, now: float) -> str:
 
 
 def make_nonce(machine: VirtualMachine, at: int) -> str:
-    return f"{at:x}:{_md5(f'{at:x}:{machine.mac}:{machine.control_board_serial}')}"
+    return f"{at:x}:{_md5(f'{at:x}:{machine.mac}:{machine.psu_serial}')}"
 
 
 def _nonce_time(machine: VirtualMachine, nonce: str) -> int | None:

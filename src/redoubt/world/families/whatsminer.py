@@ -101,7 +101,7 @@ def _device_sections(shown: Shown) -> dict[str, Any]:
             "vendor": "1",
             "hwversion": "V01.00",
             "swversion": "V01.02",
-            "sn": machine.control_board_serial,
+            "sn": machine.psu_serial,
             "fanspeed": round(6000 * shown.duty),
         },
         "salt": _salt(machine.mac),
