@@ -108,4 +108,4 @@ def _is(site: SiteId, agent: str) -> sa.ColumnElement[bool]:
 
 
 def _agent(row: sa.Row[tuple[object, ...]]) -> Agent:
-    return msgspec.convert(dict(row._mapping), Agent)
+    return Agent(**row._mapping)
