@@ -16,8 +16,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 from bench._virtual import virtual_world
 from redoubt.center.agent_port import AgentPort, Office, serve
@@ -36,8 +35,8 @@ from redoubt.edge.keys import (
     save_key,
 )
 from redoubt.edge.tls import server_context
-from redoubt.model.ids import OrganisationId, SiteId
-from redoubt.model.register import Register, RegisterSlice, slice_register
+from redoubt.model.ids import MachineId, OrganisationId, SiteId
+from redoubt.model.register import Machine, RegisterSlice, Site
 from redoubt.model.register.snapshot import SignedSnapshot, sign_snapshot
 from redoubt.site.config import SiteConfig, save_config
 from redoubt.site.folder import SiteFolder
@@ -53,26 +52,35 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="redoubt-bench-agent-") as name:
         folder = Path(name)
-        options = (
-            *("--register", str(folder / "world")),
-            *("--credentials", str(folder / "credentials.toml")),
-        )
+        options = ("--credentials", str(folder / "credentials.toml"))
         with virtual_world(MACHINES, NETWORK, *options) as world:
-            asyncio.run(_measure(folder, world["ports"]))
+            asyncio.run(_measure(folder, world))
 
 
 class _Sink:
     """A center that counts rows and keeps nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        register = msgspec.json.decode(
-            (folder / "world" / "register.json").read_bytes(), type=Register
-        )
+    def __init__(self, folder: Path, world: dict[str, Any]) -> None:
         self.now = datetime.now(UTC)
         self.signing_key = new_signing_key()
-        site = register.sites[0]
-        self.slice: RegisterSlice = slice_register(register, site, self.now)
-        self.identity = AgentIdentity(OrganisationId(register.organisation), SiteId(site.id), "a")
+        self.identity = AgentIdentity(OrganisationId("bench"), SiteId("bunker"), "agent")
+        self.slice = RegisterSlice(
+            organisation=self.identity.organisation,
+            version=1,
+            made_at=self.now,
+            site=Site(id=self.identity.site, name="Virtual bunker", virtual=True),
+            machines=tuple(
+                Machine(
+                    id=MachineId(machine["id"]),
+                    site=self.identity.site,
+                    make="virtual",
+                    model="virtual",
+                    family=machine["family"],
+                    address=machine["address"],
+                )
+                for machine in world["machines"]
+            ),
+        )
         self.folder = folder
         self.authority = new_authority("bench", self.now)
         self.rows = 0
@@ -146,11 +154,11 @@ class _Sink:
         save_config(config, site)
 
 
-async def _measure(folder: Path, ports: dict[str, int]) -> None:
-    sink = _Sink(folder)
+async def _measure(folder: Path, world: dict[str, Any]) -> None:
+    sink = _Sink(folder, world)
     site = SiteFolder(folder / "site")
     async with sink.listening() as url:
-        sink.enrol(site, url, ports)
+        sink.enrol(site, url, world["ports"])
         agent = _start(site, folder / "agent.log")
         try:
             await _report(agent, sink)

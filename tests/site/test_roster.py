@@ -101,6 +101,22 @@ def test_nobody_speaks_for_a_machine_that_answers_elsewhere() -> None:
     assert roster.resolve(answer(B, "S1"), NOW + timedelta(seconds=25)) == impostor
 
 
+def test_an_impostor_does_not_become_the_machine_with_the_next_register() -> None:
+    machine = registered("m1", None, "S1")
+    roster = roster_of(machine)
+    roster.found(A, "antminer", {})
+    assert roster.resolve(answer(A, "S1"), NOW) == "m1"
+    roster.found(B, "antminer", {})
+    impostor = roster.resolve(answer(B, "S1"), NOW)
+    assert impostor is not None
+    shown = {impostor: Identity("S1"), MachineId("m1"): Identity("S1")}
+    assert roster.use_register([machine], shown, {}) == {}
+    assert {target.machine: target.address for target in roster.targets()} == {
+        "m1": A,
+        impostor: B,
+    }
+
+
 def test_a_machine_takes_its_registered_address_back() -> None:
     roster = roster_of(registered("m1", A, "S1"))
     roster.found(B, "antminer", {})

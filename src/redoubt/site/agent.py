@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from redoubt.model.ids import MachineId
 from redoubt.reconcile import (
     AgentView,
     BookState,
+    DiskView,
     FindingBook,
     MemoryState,
     ScanView,
@@ -80,6 +82,7 @@ class Agent:
         self.scan: ScanView | None = None
         self.sweep_s: float | None = None
         self._spool_view: SpoolView | None = None
+        self._disk_view: DiskView | None = None
         self._last_step: tuple[SpoolStep, datetime] | None = None
         self._aside_at: datetime | None = None
         for target in config.target:
@@ -124,9 +127,11 @@ class Agent:
         """The spool holds a batch that could not be delivered."""
         self._aside_at = now
 
-    async def look_at_spool(self) -> None:
-        """Ask the spool how it stands. Raises ServiceError where the disk fails."""
+    async def look_at_disk(self) -> None:
+        """See how the spool and the disk under it stand. Raises ServiceError where they fail."""
         state = await self.spool.state()
+        usage = shutil.disk_usage(self.folder.path)
+        self._disk_view = DiskView(free_bytes=usage.free, total_bytes=usage.total)
         step, at = self._last_step or (None, None)
         self._spool_view = SpoolView(
             size_bytes=state.size_bytes,
@@ -145,6 +150,7 @@ class Agent:
             agent=self.identity.agent,
             started_at=self.started_at,
             spool=self._spool_view,
+            disk=self._disk_view,
             register_confirmed_at=self.register.confirmed_at,
             register_refused=self.register.refused,
             refused_at=self.register.refused_at,

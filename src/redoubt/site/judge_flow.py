@@ -34,7 +34,7 @@ async def judge_flow(agent: Agent) -> None:
         if due:
             agent.forget_the_gone(now)
             try:
-                await agent.look_at_spool()
+                await agent.look_at_disk()
             except ServiceError as exc:
                 say.gone(exc)
             else:

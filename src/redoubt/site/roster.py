@@ -120,6 +120,9 @@ class Roster:
         renamed: dict[MachineId, MachineId] = {}
         for old, identity in identities.items():
             new = self._book.find(identity) or self._adopted(old) or old
+            if new != old and self._has_answered_at_home(new):
+                # Both answer, so they are two machines, whatever one of them shows.
+                continue
             self._book.learn(identity, new)
             if new != old:
                 renamed[old] = new
