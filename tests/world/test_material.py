@@ -47,8 +47,8 @@ def test_everything_a_machine_refers_to_is_in_the_register() -> None:
         assert 1 <= machine.slot.level <= racks[machine.rack].levels
         assert machine.owner in owners
         assert machine.pool is not None
-        assert machine.worker is not None
-        assert machine.worker.partition(".")[0] == pools[machine.pool].account
+        installed = next(m for m in FLEET if m.id == machine.id)
+        assert f"{pools[machine.pool].account}.{machine.worker}" == installed.worker
 
 
 def test_the_site_says_that_it_is_virtual_and_allows_a_little_more_than_it_draws() -> None:

@@ -73,7 +73,7 @@ def register_of(
             Rack(
                 id=RackId(name),
                 building=BuildingId(racks[name]),
-                name=f"Rack {name}",
+                name=name,
                 levels=LEVELS,
                 positions=POSITIONS,
             )
@@ -101,7 +101,7 @@ def _registered(machine: VirtualMachine, site: SiteId) -> Machine:
         hashboard_serials=machine.board_serials,
         owner=OwnerId(machine.owner),
         pool=PoolId(machine.pool.id),
-        worker=machine.worker,
+        worker=machine.worker.partition(".")[2],
         hashrate_nominal_hs=model.hashrate_hs,
         power_limit_w=round(model.power_w * POWER_MARGIN),
     )

@@ -22,14 +22,12 @@ import msgspec
 
 from redoubt.world.models import Model
 
+_replace = msgspec.structs.replace
+
 RISE_C = 42.0
 NOMINAL_AIR = 0.90
 LEAK = 0.15
 TAU_S = 45.0
-SET_POINT_C = 68.0
-THROTTLE_C = 80.0
-PROTECT_C = 100.0
-RESTART_C = 55.0
 MIN_DUTY = 0.30
 DEAD_FAN_PENALTY = 0.6
 """A dead fan is also a hole that blown air comes back through, in parts of a fan."""
@@ -37,6 +35,23 @@ SHARE_SECONDS = 6.0
 """Pools set the difficulty so that a healthy machine finds a share about this often."""
 RACK_RISE_C = 5.0
 RACK_TAU_S = 120.0
+
+
+class Thermals(msgspec.Struct, frozen=True):
+    """At what chip temperatures a family's firmware acts: what its fans aim at, where it slows
+    down, where it stops to protect itself, and where it starts again."""
+
+    set_point_c: float
+    throttle_c: float
+    protect_c: float
+    restart_c: float
+
+
+THERMALS = {
+    "antminer": Thermals(66.0, 86.0, 97.0, 55.0),
+    "whatsminer_v3": Thermals(69.0, 86.0, 98.0, 55.0),
+    "axeos": Thermals(60.0, 72.0, 75.0, 45.0),
+}
 
 
 class Mode(Enum):
@@ -105,13 +120,13 @@ class Facts(msgspec.Struct, frozen=True):
     """What one specimen can do.
 
     board_luck: each board's luck with silicon, about 1.0. rise: how much hotter than usual its
-    chips get for the same watts. set_point_c: the chip temperature that its fans aim at.
+    chips get for the same watts. thermals: its family's, with a set point of its own.
     """
 
     model: Model
     board_luck: tuple[float, ...]
     rise: float
-    set_point_c: float
+    thermals: Thermals
     boot_s: float
     fan_bias: tuple[float, ...]
 
@@ -129,13 +144,15 @@ def share_difficulty(hashrate_hs: float) -> int:
 def make_facts(model: Model, rng: Random) -> Facts:
     """Return the facts of one specimen of a model."""
     luck = rng.gauss(1.0, 0.01)
+    usual = THERMALS[model.family]
+    off_c = min(6.0, max(-6.0, rng.gauss(0.0, 2.5)))
     return Facts(
         model=model,
         board_luck=tuple(
             min(1.05, max(0.94, luck + rng.gauss(0.0, 0.008))) for _ in range(model.boards)
         ),
         rise=min(1.2, max(0.85, rng.gauss(1.0, 0.06))),
-        set_point_c=SET_POINT_C + min(6.0, max(-6.0, rng.gauss(0.0, 2.5))),
+        thermals=_replace(usual, set_point_c=usual.set_point_c + off_c),
         boot_s=rng.uniform(8, 15) if model.family == "axeos" else rng.uniform(70, 130),
         fan_bias=tuple(rng.uniform(0.985, 1.015) for _ in range(model.fans)),
     )
@@ -168,12 +185,12 @@ def cold_state(facts: Facts, inlet_c: float) -> MachineState:
 
 def settled_state(facts: Facts, inlet_c: float, uptime_s: float, rng: Random) -> MachineState:
     """Return a machine that has hashed without trouble for `uptime_s`, at its steady heat."""
-    state = msgspec.structs.replace(cold_state(facts, inlet_c), mode=Mode.HASHING, duty=0.7)
+    state = _replace(cold_state(facts, inlet_c), mode=Mode.HASHING, duty=0.7)
     for _ in range(10):
         state = step_machine(state, facts, NO_FAULTS, inlet_c, 20.0, rng)
     rate = state.hashrate_hs
     shares = int(uptime_s * rate / (facts.share_difficulty * 2**32))
-    return msgspec.structs.replace(
+    return _replace(
         state,
         uptime_s=uptime_s,
         hashrate_30m_hs=rate,
@@ -187,7 +204,7 @@ def settled_state(facts: Facts, inlet_c: float, uptime_s: float, rng: Random) ->
 
 def boot(state: MachineState, facts: Facts) -> MachineState:
     """Return the machine as it is just after power came (back): counters at nought, not hashing."""
-    return msgspec.structs.replace(
+    return _replace(
         state,
         mode=Mode.BOOTING,
         mode_left_s=facts.boot_s,
@@ -212,14 +229,14 @@ def step_machine(
     """Return the machine `dt_s` seconds later, breathing air of `inlet_c`."""
     mode, left_s = _next_mode(state, facts, faults, dt_s)
     hottest = state.temp_chip_max_c
-    duty = _next_duty(state.duty, mode, hottest - facts.set_point_c, dt_s)
+    duty = _next_duty(state.duty, mode, hottest - facts.thermals.set_point_c, dt_s)
     rpm = _fan_speeds(facts, faults, duty, mode, rng)
-    throttle = _next_throttle(state.throttle, hottest, dt_s)
+    throttle = _next_throttle(state.throttle, hottest - facts.thermals.throttle_c, dt_s)
     air = _air_share(rpm, facts.model.rpm_max, len(faults.dead_fans))
     boards, board_power_w = _step_boards(state, facts, faults, mode, throttle, air, inlet_c, dt_s)
     true_hs = sum(board.hashrate_hs for board in boards)
     if mode is Mode.OFF:
-        return msgspec.structs.replace(
+        return _replace(
             state, mode=mode, mode_left_s=0.0, uptime_s=0.0, duty=0.0, rpm=rpm, boards=boards,
             power_w=0.0, hashrate_hs=0.0, hashrate_5s_hs=0.0,
         )  # fmt: skip
@@ -279,9 +296,11 @@ def _next_mode(
             left_s = state.mode_left_s - dt_s
             return (Mode.BOOTING, left_s) if left_s > 0 else (Mode.HASHING, 0.0)
         case Mode.HASHING:
-            return (Mode.PROTECTED if hottest > PROTECT_C else Mode.HASHING), 0.0
+            too_hot = hottest > facts.thermals.protect_c
+            return (Mode.PROTECTED if too_hot else Mode.HASHING), 0.0
         case Mode.PROTECTED:
-            return (Mode.BOOTING, facts.boot_s) if hottest < RESTART_C else (Mode.PROTECTED, 0.0)
+            cool = hottest < facts.thermals.restart_c
+            return (Mode.BOOTING, facts.boot_s) if cool else (Mode.PROTECTED, 0.0)
 
 
 def _next_duty(duty: float, mode: Mode, excess_c: float, dt_s: float) -> float:
@@ -306,8 +325,8 @@ def _fan_speeds(
     )
 
 
-def _next_throttle(throttle: float, hottest_c: float, dt_s: float) -> float:
-    wanted = min(1.0, max(0.5, 1.0 - 0.03 * (hottest_c - THROTTLE_C)))
+def _next_throttle(throttle: float, excess_c: float, dt_s: float) -> float:
+    wanted = min(1.0, max(0.5, 1.0 - 0.03 * excess_c))
     return _follow(throttle, wanted, dt_s, 20.0)
 
 
@@ -338,7 +357,7 @@ def _step_boards(
         chips = max(0, model.chips_per_board - lost.get(index, 0)) if alive else 0
         share = chips / model.chips_per_board if mode is Mode.HASHING else 0.0
         load = share * throttle * faults.tune
-        leakage = 1 + 0.0015 * (board.temp_chip_c - SET_POINT_C)
+        leakage = 1 + 0.0015 * (board.temp_chip_c - facts.thermals.set_point_c)
         power_w = nominal_w * load * leakage
         bias_c = (index - (model.boards - 1) / 2) * 1.5
         target_c = inlet_c + (rise_c * power_w / nominal_w) + (bias_c if load else 0.0)
