@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redoubt.model.hardware import find_hardware, hardware_tables
+from redoubt.model.hardware import Hardware, Variant, find_hardware, hardware_tables
 
 
 def test_every_row_names_its_source_and_makes_sense() -> None:
@@ -12,7 +12,8 @@ def test_every_row_names_its_source_and_makes_sense() -> None:
         assert row.source
         assert row.boards is None or 1 <= row.boards <= 4
         assert row.hashrate_nominal_hs is None or row.hashrate_nominal_hs > 1e11
-        for each in (row, *row.variants):
+        classes: tuple[Hardware | Variant, ...] = (row, *row.variants)
+        for each in classes:
             if each.power_w is not None and each.hashrate_nominal_hs is not None:
                 assert 10 < each.power_w / (each.hashrate_nominal_hs / 1e12) < 100
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import msgspec
@@ -32,6 +33,7 @@ from redoubt.model.errors import NeedsAuth, RemoteError, RemoteProtocolError
 from redoubt.model.ids import MachineId
 from redoubt.model.status import MachineStatus
 from redoubt.site.credentials import Credentials
+from redoubt.site.side_by_side import side_by_side
 
 IDENTITY_EVERY = timedelta(hours=1)
 IDENTITY_RETRY = timedelta(minutes=5)
@@ -116,24 +118,9 @@ class Poller:
 
         Whoever stops early closes the iterator (`contextlib.aclosing`).
         """
-        waiting = iter(targets)
-        done: asyncio.Queue[Poll | None] = asyncio.Queue(maxsize=2 * concurrency)
-
-        async def work() -> None:
-            for target in waiting:
-                await done.put(await self.poll(target))
-            await done.put(None)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(work())
-            running = concurrency
-            while running:
-                poll = await done.get()
-                if poll is None:
-                    running -= 1
-                else:
-                    yield poll
+        async with aclosing(side_by_side(targets, self.poll, concurrency)) as polls:
+            async for poll in polls:
+                yield poll
 
     def forget(self, machine: MachineId) -> None:
         """Drop what is kept of a machine that is gone."""

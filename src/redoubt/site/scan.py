@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from enum import StrEnum
 from socket import SOCK_STREAM
@@ -26,6 +27,7 @@ from redoubt.model.status import MachineState, MachineStatus, Note
 from redoubt.site.credentials import Credentials
 from redoubt.site.networks import Network, addresses, check_own, is_loopback
 from redoubt.site.poller import Poller, Target
+from redoubt.site.side_by_side import side_by_side
 
 DEFAULT_RATE = 200.0
 """New connections a second: kind to the switches and small controllers of a mine."""
@@ -110,32 +112,17 @@ async def scan(
     iterator.
     """
     wanted = [address for address in addresses(networks) if address not in skip]
-    waiting = iter(wanted)
     progress = Progress(addresses=len(wanted))
     pace = Pace(rate or (LOOPBACK_RATE if is_loopback(networks) else DEFAULT_RATE))
     client = MinerClient(connections, now=now, pace=pace)
     scanner = _Scanner(client, dict(ports or {}), tuple(timeouts_s), now)
-    found: asyncio.Queue[MachineStatus | None] = asyncio.Queue()
-
-    async def work() -> None:
-        for address in waiting:
-            status, answer = await scanner.scan_address(address)
+    at_once = max(1, min(concurrency, len(wanted)))
+    async with aclosing(side_by_side(wanted, scanner.scan_address, at_once)) as results:
+        async for status, answer in results:
             _count(progress, answer)
             if on_progress is not None:
                 on_progress(progress)
             if status is not None:
-                found.put_nowait(status)
-        found.put_nowait(None)
-
-    workers = max(1, min(concurrency, progress.addresses))
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(work())
-        while workers:
-            status = await found.get()
-            if status is None:
-                workers -= 1
-            else:
                 yield status
 
 
