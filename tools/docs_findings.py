@@ -90,6 +90,11 @@ def _section(rule: Rule) -> str:
         f"- hold-on {_span(rule.hold_on)}, hold-off {_span(rule.hold_off)}",
         f"- evidence: {rule.gives}",
     ]
+    if isinstance(rule, MachineRule) and rule.crowd:
+        lines.append(
+            f"- of more than {rule.crowd} machines at once it speaks once for the site: "
+            f"*… machines {rule.crowd_words}*"
+        )
     rows = [f"| `{name}` | {value} |" for name, value in _limits(rule.limits)]
     if rows:
         words = " ".join(textwrap.dedent(type(rule.limits).__doc__ or "").split())

@@ -68,10 +68,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MachineRule(Rule, frozen=True, kw_only=True):
-    """Judges machines one by one. `reads_status` rules are asked only while the machine answers."""
+    """Judges machines one by one. `reads_status` rules are asked only while the machine answers.
+
+    crowd: where more machines than this have the trouble at once, it is told once for the site, as
+        "<count> machines <crowd_words>"; 0 tells each by itself, however many.
+    """
 
     judge: Callable[[MachineView, SiteRound, Any], Verdict]
     reads_status: bool = True
+    crowd: int = 0
+    crowd_words: str = ""
 
 
 class SiteRule(Rule, frozen=True, kw_only=True):

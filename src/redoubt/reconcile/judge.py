@@ -14,6 +14,7 @@ from redoubt.model.status import MachineState
 from redoubt.reconcile._round import CenterRound, SiteRound
 from redoubt.reconcile._rule import CenterRule, MachineRule, Rule, SiteRule, Trouble, Verdict
 from redoubt.reconcile.catalogue import LimitSet, all_rules
+from redoubt.reconcile.crowd import crowd_subject, gather_crowds
 from redoubt.reconcile.views import CenterView, MachineView, SiteView
 
 _NO_LIMITS: LimitSet = MappingProxyType({})
@@ -51,6 +52,7 @@ def judge_site(view: SiteView, now: datetime, limits: LimitSet = _NO_LIMITS) -> 
     found = _Found()
     machine_rules, site_rules = _rules_of(MachineRule), _rules_of(SiteRule)
     blind = _judge_machines(view.machines, around, machine_rules, limits, found)
+    _join_crowds(machine_rules, around, len(blind), found)
     for rule in site_rules:
         for subject, verdict in rule.judge(view, around, _limits_of(rule, limits)):
             found.add(rule.name, subject, verdict)
@@ -94,6 +96,15 @@ class _Found:
             case _:
                 self.unjudged.add((rule, subject))
 
+    def hide(self, rule: str) -> None:
+        """Take back a rule's observations, as if it could not tell."""
+        self.unjudged.update(
+            (rule, observation.subject)
+            for observation in self.observations
+            if observation.rule == rule
+        )
+        self.observations = [one for one in self.observations if one.rule != rule]
+
 
 def _judge_machines(
     machines: Iterable[MachineView],
@@ -118,6 +129,20 @@ def _judge_machines(
             if verdict is not None:
                 found.add(name, Subject(SubjectKind.MACHINE, machine.machine), verdict)
     return frozenset(blind)
+
+
+def _join_crowds(
+    rules: Iterable[MachineRule], around: SiteRound, blind: int, found: _Found
+) -> None:
+    """Put one observation of the site in the place of many of machines.
+
+    Findings of single machines that are open already stay: their machines count as not judged.
+    """
+    subject = crowd_subject(around)
+    for name, crowd in gather_crowds(rules, found.observations, around, blind).items():
+        if isinstance(crowd, Trouble):
+            found.hide(name)
+        found.add(name, subject, crowd)
 
 
 def has_reading(machine: MachineView) -> bool:

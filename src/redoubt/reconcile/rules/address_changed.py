@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from redoubt.model.finding import Severity
@@ -50,6 +52,10 @@ RULE = MachineRule(
     about="A machine answers at another address than it is registered at, or than it had before.",
     gives="the address now, and the one registered or the one before",
     severity=Severity.LOW,
+    # Long enough for a first sweep, so that a crowd is told as one.
+    hold_on=timedelta(seconds=30),
     limits=Limits(),
     judge=judge,
+    crowd=25,
+    crowd_words="answer at other addresses than registered, or than before",
 )

@@ -44,4 +44,6 @@ RULE = MachineRule(
     hold_off=timedelta(minutes=2),
     limits=Limits(),
     judge=judge,
+    crowd=25,
+    crowd_words="have a wrong clock",
 )

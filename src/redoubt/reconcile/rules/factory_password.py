@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redoubt.model.finding import Severity
 from redoubt.reconcile._evidence import machine_fact
 from redoubt.reconcile._round import SiteRound
@@ -31,5 +33,9 @@ RULE = MachineRule(
     about="A machine accepts its maker's password, so anyone on its network can redirect it.",
     gives="that it accepted the factory credentials given in the credentials file, or says so",
     severity=Severity.HIGH,
+    # Long enough for a first sweep, so that a crowd is told as one.
+    hold_on=timedelta(seconds=30),
     judge=judge,
+    crowd=10,
+    crowd_words="still have their factory password",
 )

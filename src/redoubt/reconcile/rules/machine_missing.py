@@ -42,5 +42,7 @@ RULE = MachineRule(
     severity=Severity.MEDIUM,
     limits=Limits(),
     judge=judge,
+    crowd=25,
+    crowd_words="are registered and were never seen here",
     reads_status=False,
 )

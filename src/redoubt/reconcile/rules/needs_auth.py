@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redoubt.model.finding import Severity
 from redoubt.model.status import MachineState
 from redoubt.reconcile._evidence import machine_fact
@@ -31,5 +33,9 @@ RULE = MachineRule(
     "credentials that it takes.",
     gives="its address and family",
     severity=Severity.MEDIUM,
+    # Long enough for a first sweep, so that a crowd is told as one.
+    hold_on=timedelta(seconds=30),
     judge=judge,
+    crowd=10,
+    crowd_words="cannot be read without credentials",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redoubt.model.finding import Severity
 from redoubt.model.status import MachineStatus, Why
 from redoubt.reconcile._evidence import machine_fact
@@ -41,5 +43,9 @@ RULE = MachineRule(
     about="A machine shows no identifier, so it cannot be told from another at its address.",
     gives="its address and family, and whether credentials would help",
     severity=Severity.LOW,
+    # Long enough for a first sweep, so that a crowd is told as one.
+    hold_on=timedelta(seconds=30),
     judge=judge,
+    crowd=10,
+    crowd_words="are known by their address only",
 )

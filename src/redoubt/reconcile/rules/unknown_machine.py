@@ -41,4 +41,6 @@ RULE = MachineRule(
     severity=Severity.HIGH,
     hold_on=timedelta(seconds=30),
     judge=judge,
+    crowd=25,
+    crowd_words="are not in the register",
 )

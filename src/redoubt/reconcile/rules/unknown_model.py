@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redoubt.model.finding import Severity
 from redoubt.reconcile._evidence import clip, machine_fact
 from redoubt.reconcile._round import SiteRound, hardware_of
@@ -30,5 +32,9 @@ RULE = MachineRule(
     about="The hardware tables do not have a machine's model, so less can be judged about it.",
     gives="make and model as the machine spells them",
     severity=Severity.INFO,
+    # Long enough for a first sweep, so that a crowd is told as one.
+    hold_on=timedelta(seconds=30),
     judge=judge,
+    crowd=10,
+    crowd_words="are of models in no hardware table",
 )
