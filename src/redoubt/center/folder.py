@@ -29,6 +29,10 @@ from redoubt.model.errors import InputError, ServiceError
 from redoubt.model.register import Organisation
 
 
+class CenterRuns(InputError):
+    """Another process runs a center in this folder."""
+
+
 class CenterFolder:
     """The paths in DIR. Keys lie in a folder that only their owner can enter."""
 
@@ -87,13 +91,13 @@ def center_name(key: Ed25519PrivateKey) -> str:
 
 @contextmanager
 def only_one(folder: CenterFolder) -> Iterator[None]:
-    """Hold the folder against a second center. Raises InputError where one is running."""
+    """Hold the folder against a second center. Raises CenterRuns where there is one."""
     descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as exc:
-        raise InputError(f"a control center is running in {folder.root} already") from exc
+        raise CenterRuns(f"a control center is running in {folder.root} already") from exc
     finally:
         os.close(descriptor)
 

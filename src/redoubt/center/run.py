@@ -64,10 +64,7 @@ async def run_center(
                     on_ready(web.listen.url)
 
                 async def serve_pages() -> None:
-                    try:
-                        await web.serve(build_app(center), before_stop=center.live.close)
-                    finally:
-                        stop.set()
+                    await web.serve(build_app(center), stop, center.live.close)
 
                 await run_until(
                     stop, serve_pages, mover.run, center.registers.watch, judge.run, announce

@@ -31,10 +31,13 @@ class WebPort:
         self._reserved = _reserve(listen)
         self.listen = Listen(listen.host, self._reserved.getsockname()[1], listen.tls)
 
-    async def serve(self, app: Litestar, before_stop: Callable[[], None]) -> None:
-        """Serve until cancelled; requests that are open then may go on for STOP_S.
+    async def serve(
+        self, app: Litestar, stop: asyncio.Event, before_stop: Callable[[], None]
+    ) -> None:
+        """Serve until `stop` or cancelled; requests that are open then may go on for STOP_S.
 
-        `before_stop` ends what would never end by itself: live streams.
+        `before_stop` ends what would never end by itself: live streams. Raises ServiceError where
+        the server ends without being told to.
         """
         server = Server(
             app,
@@ -49,13 +52,17 @@ class WebPort:
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(server.serve(), name="web port")
+                stopping = tasks.create_task(stop.wait())
                 try:
-                    await asyncio.shield(serving)
+                    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+                    if not stop.is_set():
+                        raise ServiceError("the web server ended by itself")
                 finally:
                     before_stop()
                     server.stop()  # type: ignore[no-untyped-call]  # granian's, unannotated
                     await asyncio.wait([serving], timeout=STOP_S)
                     serving.cancel()
+                    stopping.cancel()
         finally:
             self._reserved.close()
 

@@ -58,6 +58,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         listen = parse_listen(self.agent_listen, "--agent-listen")
         return Listen(listen.host, listen.port, tls=True)
 
+    @property
+    def base_url(self) -> str:
+        """How people reach the pages, as far as settings tell."""
+        web = self.web()
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        if self.public_host and not web.is_loopback:
+            return Listen(self.public_host, web.port, web.tls).url
+        return web.url
+
     def check(self) -> Settings:
         """Raises InputError where the settings contradict each other."""
         web, agents = self.web(), self.agents()

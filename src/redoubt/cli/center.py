@@ -1,4 +1,4 @@
-"""`redoubt center`: make and run a control center, let people and sites in, move its register."""
+"""`redoubt center`: make and run a control center, let people and sites in, keep it safe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+from redoubt.cli.center_register import register
+
+FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 
 
 @click.group("center")
@@ -14,8 +16,11 @@ def command() -> None:
     """Make and run a control center."""
 
 
+command.add_command(register)
+
+
 @command.command("init")
-@_FOLDER
+@FOLDER
 @click.option("--organisation", default="main", show_default=True, help="Id of the first one.")
 @click.option("--name", default=None, help="The organisation's name; its id where left out.")
 @click.option("--web-listen", default=None, metavar="HOST:PORT", help="Pages and API.")
@@ -30,6 +35,7 @@ def init(
     public_host: str | None,
 ) -> None:
     """Make a control center in DIR and print a one-time link for its first admin."""
+    from redoubt.access.password import check_name
     from redoubt.center.context import utc_now
     from redoubt.center.folder import make_center
     from redoubt.center.links import make_link
@@ -39,29 +45,30 @@ def init(
 
     given = {"web_listen": web_listen, "agent_listen": agent_listen, "public_host": public_host}
     settings = Settings(**{key: value for key, value in given.items() if value is not None})
-    known = Organisation(
-        OrganisationId(check_id(organisation, "--organisation")), name or organisation
+    first = Organisation(
+        OrganisationId(check_id(organisation, "--organisation")),
+        check_name(name or organisation, "--name"),
     )
     now = utc_now()
-    records = make_center(folder, settings, known, now)
-    link = make_link(records, known.id, now)
+    records = make_center(folder, settings, first, now)
+    link = make_link(records, first.id, now)
     records.close()
     click.echo(
-        f"control center made in {folder}; start it with: redoubt center run {folder}", err=True
+        f"A control center is made in {folder}. Start it with: redoubt center run {folder}\n"
+        "Then open this link within 15 minutes to become its first admin. It works once:",
+        err=True,
     )
-    click.echo(
-        "then open this link within 15 minutes to make the first admin; it works once:", err=True
-    )
-    click.echo(f"{settings.web().url}{link}")
+    click.echo(f"{settings.base_url}{link}")
 
 
 @command.command("run")
-@_FOLDER
+@FOLDER
 @click.option("--web-listen", default=None, metavar="HOST:PORT", help="Pages and API, this time.")
 @click.option("--agent-listen", default=None, metavar="HOST:PORT", help="Site agents, this time.")
 def run(folder: Path, web_listen: str | None, agent_listen: str | None) -> None:
     """Run the control center in DIR until Ctrl-C; prints its URL once it answers."""
     import asyncio
+    import logging
 
     import msgspec
 
@@ -69,9 +76,106 @@ def run(folder: Path, web_listen: str | None, agent_listen: str | None) -> None:
     from redoubt.center.run import run_center
     from redoubt.center.settings import load_settings
 
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load_settings(folder)
     given = {"web_listen": web_listen, "agent_listen": agent_listen}
     settings = msgspec.structs.replace(
         settings, **{key: value for key, value in given.items() if value is not None}
     ).check()
     asyncio.run(run_center(CenterFolder(folder), settings, click.echo))
+
+
+@command.command("link")
+@FOLDER
+@click.option("--organisation", default=None, help="Whose admin; the first one where left out.")
+@click.option("--email", default=None, help="Whose password to set anew; else a new admin.")
+@click.option("--sign-in", is_flag=True, help="Straight in, without setting a password.")
+def link(folder: Path, organisation: str | None, email: str | None, sign_in: bool) -> None:
+    """Print a one-time link, good for 15 minutes: for a new admin, or a lost password."""
+    from redoubt.center.console import console_link
+    from redoubt.center.settings import load_settings
+
+    path = console_link(folder, organisation, email, sign_in=sign_in)
+    click.echo(f"{load_settings(folder).base_url}{path}")
+
+
+@command.group("token")
+def token() -> None:
+    """Make tokens for sites."""
+
+
+@token.command("site")
+@FOLDER
+@click.argument("site")
+@click.option("--name", default=None, help="The site's name, where it is not registered yet.")
+@click.option("--virtual", is_flag=True, help="A site that is not real, where it is new.")
+@click.option("--organisation", default=None, help="Whose site; the first one where left out.")
+def token_site(
+    folder: Path, site: str, name: str | None, virtual: bool, organisation: str | None
+) -> None:
+    """Print an enrolment token for SITE: good once, within 24 hours, for this site alone.
+
+    A site that is not registered yet is registered by its id and name.
+    """
+    from redoubt.center.console import console_site_token
+
+    made = console_site_token(folder, organisation, site, name=name, virtual=virtual)
+    if made.is_new_site:
+        click.echo(f"Site {site} was not registered yet and is now.", err=True)
+    click.echo(
+        "Give this to `redoubt site init DIR --center URL --token -` at the site, within 24 hours. "
+        "It works once:",
+        err=True,
+    )
+    click.echo(made.token)
+
+
+@command.group("organisation")
+def organisation_group() -> None:
+    """Organisations that share this center and see nothing of each other."""
+
+
+@organisation_group.command("add")
+@FOLDER
+@click.argument("identifier", metavar="ID")
+@click.option("--name", default=None, help="Its name; its id where left out.")
+@click.option("--client", is_flag=True, help="Protected without mining.")
+def organisation_add(folder: Path, identifier: str, name: str | None, client: bool) -> None:
+    """Add an organisation and print a one-time link for its first admin."""
+    from redoubt.center.console import console_add_organisation
+    from redoubt.center.settings import load_settings
+
+    path = console_add_organisation(folder, identifier, name or identifier, is_client=client)
+    click.echo(f"{load_settings(folder).base_url}{path}")
+
+
+@command.command("backup")
+@FOLDER
+@click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
+def backup(folder: Path, target: Path) -> None:
+    """Write all that the center in DIR is, keys included, to FILE. Keep it as safe as the keys.
+
+    While the center runs its telemetry (samples and roll-ups) is left out: stop it for those.
+    """
+    from redoubt.center.backup import back_up
+    from redoubt.center.context import utc_now
+
+    manifest = back_up(folder, target, utc_now())
+    what = "with its telemetry" if manifest.has_telemetry else "WITHOUT telemetry, since it runs"
+    click.echo(f"{folder} is in {target}, {what}.", err=True)
+
+
+@command.command("restore")
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@FOLDER
+def restore(source: Path, folder: Path) -> None:
+    """Make the center in backup FILE anew in DIR, a folder that is empty or new."""
+    from redoubt.center.backup import restore as restore_center
+
+    manifest = restore_center(source, folder)
+    what = "with its telemetry" if manifest.has_telemetry else "without telemetry"
+    click.echo(
+        f"{folder} is the center as of {manifest.made_at:%Y-%m-%d %H:%M} UTC, {what}. "
+        f"Start it with: redoubt center run {folder}",
+        err=True,
+    )

@@ -56,7 +56,7 @@ SMALL = Register(
 _ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True)
 _texts = (
     st.text(
-        st.characters(codec="utf-8", exclude_categories=("C",))
+        st.characters(codec="utf-8", exclude_categories=["C"])
         | st.sampled_from("=+-@'\",;\\＝#[]"),
         max_size=30,
     )
@@ -151,7 +151,7 @@ def _machines(
     taken: set[tuple[str, Slot]] = set()
     machines = {}
     for number in range(draw(st.integers(0, 4))):
-        rack = draw(st.sampled_from(racks)) if racks and draw(st.booleans()) else None
+        rack: Rack | None = draw(st.none() | st.sampled_from(racks)) if racks else None
         slot = None
         if rack is not None and draw(st.booleans()):
             slot = Slot(draw(st.integers(1, rack.levels)), draw(st.integers(1, rack.positions)))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redoubt.model.ids import OwnerId
 from redoubt.model.register import Owner, Register
 from redoubt.model.register.changes import FileText, plan_files
 from redoubt.model.register.columns import TABLES, table_named
@@ -59,7 +60,7 @@ def test_toml_of_an_empty_table_empties_it() -> None:
 
 @pytest.mark.parametrize("evil", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "＝1", "'=1"])
 def test_a_spreadsheet_never_sees_a_formula_in_a_text(evil: str) -> None:
-    register = msgspec.structs.replace(EMPTY, owners=(Owner("o1", evil),))
+    register = msgspec.structs.replace(EMPTY, owners=(Owner(OwnerId("o1"), evil),))
     table = table_named("owners")
     assert table is not None
     text = write_csv(register, table)
