@@ -9,13 +9,14 @@ replies stand, with the times at which they came.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import msgspec
 
-from redoubt.edge.miner import Login, MinerClient, OutOfSockets
+from redoubt.edge.miner import HttpRefusal, Login, MinerClient, OutOfSockets
 from redoubt.edge.miner.client import utc_now
 from redoubt.machines import (
     Auth,
@@ -40,7 +41,9 @@ IDENTITY_RETRY = timedelta(minutes=5)
 """When identity is asked again after a machine did not answer it."""
 _REBOOT_SLACK_S = 5
 """Uptime is whole seconds and machines round: so much less is no reboot."""
-_OUT_OF_SOCKETS_WAIT_S = 0.5
+_OUT_OF_SOCKETS_WAIT_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,6 +219,8 @@ class _Round:
             return Failure("needs_auth", str(exc), self._now())
         except RemoteProtocolError as exc:
             return Failure("bad_protocol", str(exc), self._now())
+        except HttpRefusal as exc:
+            return Failure("no_reply", str(exc), self._now())
         except RemoteError as exc:
             failure = Failure("no_reply", str(exc), self._now())
             self._silent[call.service] = failure
@@ -228,7 +233,8 @@ class _Round:
         while True:
             try:
                 return await self._client.ask(call, endpoint, self.login)
-            except OutOfSockets:
+            except OutOfSockets as exc:
+                _log.warning("waiting to ask %s: %s", endpoint.host, exc)
                 await asyncio.sleep(_OUT_OF_SOCKETS_WAIT_S)
 
 

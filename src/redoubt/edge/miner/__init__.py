@@ -4,7 +4,14 @@
 within the call's bounds. Start with `exchange`, on which the transports stand.
 """
 
-from redoubt.edge.miner.client import Login, MinerClient
+from redoubt.edge.miner.client import HttpRefusal, Login, MinerClient
 from redoubt.edge.miner.exchange import ConnectRefused, ConnectTimeout, OutOfSockets
 
-__all__ = ["ConnectRefused", "ConnectTimeout", "Login", "MinerClient", "OutOfSockets"]
+__all__ = [
+    "ConnectRefused",
+    "ConnectTimeout",
+    "HttpRefusal",
+    "Login",
+    "MinerClient",
+    "OutOfSockets",
+]

@@ -39,6 +39,10 @@ class Login(msgspec.Struct, frozen=True):
         return f"Login(user={self.user!r}, password=…)"
 
 
+class HttpRefusal(RemoteRefused):
+    """The web side is there and answers this one request with an error of its own."""
+
+
 class _Session:
     """A server's challenge and how many requests used it."""
 
@@ -173,5 +177,5 @@ def _body_of(reply: HttpReply) -> bytes:
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise NeedsAuth(_refusal(reply))
     if not 200 <= reply.status < 300:
-        raise RemoteRefused(f"answers HTTP {reply.status}")
+        raise HttpRefusal(f"answers HTTP {reply.status}")
     return reply.body
