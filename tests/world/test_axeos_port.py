@@ -8,6 +8,7 @@ import json
 from array import array
 
 import pytest
+import uvloop
 
 from redoubt.world.live import ESP32_BACKLOG, ESP32_SOCKETS
 from tests.world.talk import axeos_info, http_get, world_of
@@ -98,7 +99,15 @@ async def test_a_connection_is_kept_for_several_requests() -> None:
         writer.close()
 
 
+def test_sockets_are_as_few_under_uvloop() -> None:
+    uvloop.run(check_sockets())
+
+
 async def test_beyond_its_sockets_connections_wait_and_beyond_that_are_reset() -> None:
+    await check_sockets()
+
+
+async def check_sockets() -> None:
     async with world_of(1, mixture=BITAXES) as world:
         machine = world.machines[0]
         live = world.live(machine.id)

@@ -177,6 +177,20 @@ async def test_no_identity_shows_neither_serial_nor_mac() -> None:
     assert message["network"]["mac"] == "00:00:00:00:00:00"
 
 
+@pytest.mark.parametrize("family", ["whatsminer_v3", "axeos"])
+async def test_who_floods_a_hung_machine_is_cut_off(family: str) -> None:
+    async with world_of(1, **misbehaving(family, Misbehaviour.HANG)) as world:
+        machine = world.machines[0]
+        port = world.ports[SERVICE[family]]
+        _reader, writer = await asyncio.open_connection(machine.address, port)
+        with contextlib.suppress(ConnectionError):
+            writer.write(REQUESTS[family] + b"x" * 100_000)
+            await writer.drain()
+            await asyncio.sleep(0.1)
+        assert not world.live(machine.id).connections
+        writer.close()
+
+
 async def test_one_who_misbehaves_costs_itself_only() -> None:
     async with world_of(10, misbehave={Misbehaviour.HUGE: 1}) as world:
         others = [m for m in world.machines if world.live(m.id).how is None]

@@ -24,6 +24,7 @@ class AxeosPort(HttpPort):
     def __init__(self, live: LiveMachine) -> None:
         super().__init__(live)
         self._admitted = False
+        self._busy = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -32,7 +33,6 @@ class AxeosPort(HttpPort):
         if self.live.open_sockets < ESP32_SOCKETS:
             self._admit()
         elif len(self.live.waiting) < ESP32_BACKLOG:
-            self.transport.pause_reading()
             self.live.waiting.append(self._admit)
         else:
             self.transport.abort()
@@ -57,7 +57,7 @@ class AxeosPort(HttpPort):
         return Response(200, self.live.reply(request.path, page))
 
     def _admit(self) -> None:
+        """Begin to serve: until now nothing that came was looked at, as if it were not accepted."""
         self._admitted = True
         self.live.open_sockets += 1
-        if self.transport is not None and not self.transport.is_reading():
-            self.transport.resume_reading()
+        self._next()

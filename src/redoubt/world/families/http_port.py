@@ -65,6 +65,8 @@ class HttpPort(MachinePort):
         self._received += data
         if not self._busy:
             self._next()
+        if self._busy and len(self._received) > MAX_HEAD_BYTES and self.transport is not None:
+            self.transport.abort()
 
     def _next(self) -> None:
         self._busy = False
