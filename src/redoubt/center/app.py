@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,6 +18,16 @@ from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 
 import redoubt
+from redoubt.center import (
+    admin_api,
+    enrol,
+    live,
+    metrics,
+    pages,
+    read_api,
+    register_api,
+    sign_in,
+)
 from redoubt.center.auth import Authenticate, csrf_of, is_secure, permit, provide_principal
 from redoubt.center.context import Center
 from redoubt.center.errors import on_bug, on_http_error, on_input_error, on_redoubt_error
@@ -28,34 +37,25 @@ from redoubt.model.errors import InputError, RedoubtError
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The largest body that any handler takes: a register of a big fleet. Most set less."""
 
-HANDLER_MODULES = (
-    "redoubt.center.sign_in",
-    "redoubt.center.enrol",
-    "redoubt.center.metrics",
-    "redoubt.center.register_api",
-    "redoubt.center.admin_api",
-    "redoubt.center.pages",
-    "redoubt.center.live",
-    "redoubt.center.read_api",
-)
-"""Each has `route_handlers`, a tuple."""
+ROUTE_HANDLERS = tuple(
+    handler
+    for module in (
+        sign_in, enrol, register_api, admin_api, read_api, metrics, live, pages,
+    )
+    for handler in module.route_handlers
+)  # fmt: skip
+"""Everything that answers a request; a module joins by its `route_handlers`."""
 
 
 def build_app(center: Center) -> Litestar:
     """Return the ASGI application over a center's parts."""
-    handlers = [
-        handler
-        for module in HANDLER_MODULES
-        if importlib.util.find_spec(module)
-        for handler in getattr(import_module(module), "route_handlers", ())
-    ]
     static = create_static_files_router(
         path="/static",
         directories=[_package_folder("static")],
         opt={"public": True, "exclude_from_auth": True},
     )
     return Litestar(
-        route_handlers=[*handlers, static],
+        route_handlers=[*ROUTE_HANDLERS, static],
         dependencies={
             "center": Provide(lambda: center, sync_to_thread=False),
             "principal": Provide(provide_principal, sync_to_thread=False),

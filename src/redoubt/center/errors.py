@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,13 @@ _TITLES = {
     413: "That is too much",
     429: "Too many attempts",
 }
+
+_SENTENCES = {
+    404: "there is nothing at this address",
+    405: "this address does not take that method",
+    413: "what was sent is larger than this address takes",
+}
+"""In place of the framework's words."""
 
 
 def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
@@ -79,6 +87,8 @@ def _to_sign_in(request: AnyRequest) -> Redirect:
 
 
 def _sentence(error: HTTPException) -> str:
+    if error.detail == HTTPStatus(error.status_code).phrase:
+        return _SENTENCES.get(error.status_code, error.detail.lower())
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         parts = [
             f"{part.get('key', 'body')}: {part.get('message', '')}"
