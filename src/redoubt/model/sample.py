@@ -92,21 +92,26 @@ def sample_of(
         rack=rack,
         slot=slot,
         power_kind=status.power_kind,
-        hashrate_hs=None if status.hashrate_hs is None else round(status.hashrate_hs),
+        hashrate_hs=None if status.hashrate_hs is None else _storable(round(status.hashrate_hs)),
         power_w=status.power_w,
         temp_board_max_c=status.temp_board_max_c,
         temp_chip_max_c=status.temp_chip_max_c,
-        fan_min_rpm=min(rpms, default=None),
-        fan_max_rpm=max(rpms, default=None),
-        uptime_s=status.uptime_s,
+        fan_min_rpm=_storable(min(rpms, default=None)),
+        fan_max_rpm=_storable(max(rpms, default=None)),
+        uptime_s=_storable(status.uptime_s),
         accepted=_sum_known([pool.accepted for pool in status.pools]),
         rejected=_sum_known([pool.rejected for pool in status.pools]),
         stale=_sum_known([pool.stale for pool in status.pools]),
         boards_hashing=sum(rate > 0 for rate in rates) if rates else None,
-        chips_hashing=sum(chips) if chips else None,
+        chips_hashing=_storable(sum(chips)) if chips else None,
     )
 
 
 def _sum_known(values: list[int | None]) -> int | None:
     known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    return _storable(sum(known)) if known else None
+
+
+def _storable(value: int | None) -> int | None:
+    """Return a whole number that fits its column, None where no machine could mean it."""
+    return None if value is None or abs(value) >= 1 << 63 else value

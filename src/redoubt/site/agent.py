@@ -46,8 +46,8 @@ class Kept(msgspec.Struct, frozen=True):
 class Agent:
     """One running site agent. Its flows run in one event loop and call nothing of it in threads.
 
-    has_spooled: set when batches came into the spool. newcomers: set when there is something to
-    read that was not read yet.
+    has_spooled: set when batches came into the spool. has_register: set once a register is at hand.
+    newcomers: set when there is something to read that was not read yet.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Agent:
         self.outbox = Outbox()
         self.details = DetailPolicy()
         self.has_spooled = asyncio.Event()
+        self.has_register = asyncio.Event()
         self.newcomers = asyncio.Event()
         self.started_at = clock()
         self.scan: ScanView | None = None
@@ -99,6 +100,8 @@ class Agent:
         register = self.register.current
         shown = {kept.machine: kept.identity for kept in self.memory.snapshot().machines}
         machines = () if register is None else register.machines
+        if register is not None:
+            self.has_register.set()
         for old in self.roster.use_register(machines, shown, self.config.ports):
             self.forget(old)
         self.newcomers.set()

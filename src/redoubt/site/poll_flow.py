@@ -12,17 +12,22 @@ import zlib
 from collections.abc import Sequence
 from contextlib import aclosing
 
+from redoubt.edge.tasks import wait_for
 from redoubt.model.sample import sample_of
 from redoubt.site.agent import Agent
 from redoubt.site.details import place_of
 from redoubt.site.poller import Poll, Target
 
 GROUPS = 5
+FIRST_REGISTER_S = 10.0
+"""How long a new site waits for its first register before it reads without one."""
 _log = logging.getLogger(__name__)
 
 
 async def poll_flow(agent: Agent) -> None:
     """Read every machine on the cadence until cancelled."""
+    # Without a register every machine is a stranger, and goes by another name for a moment.
+    await wait_for(agent.has_register, FIRST_REGISTER_S)
     read: set[str] = set()
     async with asyncio.TaskGroup() as group:
         group.create_task(_read_newcomers(agent, read))
