@@ -8,7 +8,6 @@ cell never loses the others.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -24,13 +23,12 @@ MAX_ERRORS = 64
 MAX_SENSORS = 64
 _LARGEST = 1e24
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ud800-\udfff\ufeff]")
 
 _Value = TypeVar("_Value")
 
 
 def as_text(value: Any) -> str | None:
-    """Return text as claimed, without control characters, at most MAX_TEXT characters."""
+    """Return text as claimed, without what cannot be printed, at most MAX_TEXT characters."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -39,8 +37,8 @@ def as_text(value: Any) -> str | None:
         raise ValueError("number is too large to be text")
     text = value if isinstance(value, str) else str(value)
     text = text[: 4 * MAX_TEXT]
-    if not text.isascii() or not text.isprintable():
-        text = _UNPRINTABLE.sub("", text)
+    if not text.isprintable():
+        text = "".join(letter for letter in text if letter.isprintable())
     return text.strip()[:MAX_TEXT] or None
 
 
