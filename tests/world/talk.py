@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,7 +26,12 @@ def own_network() -> str:
 
 @asynccontextmanager
 async def world_of(
-    machines: int = 10, *, seed: int = 1, script: Script | None = None, **plan: Any
+    machines: int = 10,
+    *,
+    seed: int = 1,
+    script: Script | None = None,
+    clock: Callable[[], float] = time.time,
+    **plan: Any,
 ) -> AsyncIterator[World]:
     """Open a world whose time stands still until `advance` is called."""
     mixture = plan.pop("mixture", ALL)
@@ -39,7 +45,7 @@ async def world_of(
     )
     if script is not None:
         plan["script"] = script
-    async with start(WorldPlan(fleet=fleet, speed=0, **plan)) as world:
+    async with start(WorldPlan(fleet=fleet, speed=0, **plan), clock=clock) as world:
         yield world
 
 

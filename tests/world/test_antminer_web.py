@@ -76,10 +76,8 @@ async def test_another_ones_client_can_sign_in() -> None:
 
 async def test_a_nonce_is_good_for_many_requests_and_then_stale() -> None:
     now = [1_800_000_000.0]
-    async with world_of(1, mixture=ANTMINERS) as world:
-        world.clock = lambda: now[0]
+    async with world_of(1, mixture=ANTMINERS, clock=lambda: now[0]) as world:
         machine = world.machines[0]
-        world.live(machine.id)._clock = world.clock
         nonce = make_nonce(machine, int(now[0]))
         for count in (1, 2, 9):
             status, _, _ = await page(world, machine, digest(machine, nonce, count=count))
