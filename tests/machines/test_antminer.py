@@ -161,6 +161,9 @@ def test_a_machine_that_answers_nothing_is_offline_and_keeps_its_name() -> None:
     assert status.hashrate_hs is None
     assert status.power_w is None
     assert status.serial == "SMTTXYZ"
+    assert [(note.code, note.text) for note in status.notes] == [
+        ("no_reply", "stats, summary, pools: no reply within 5 s")
+    ]
 
 
 def test_sleep_is_told_from_failure() -> None:

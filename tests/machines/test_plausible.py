@@ -42,6 +42,7 @@ from tests.machines.replies import antminer, axeos, old_stats, parse, whatsminer
             "power_implausible",
             "power_w",
         ),
+        ("axeos", axeos(uptimeSeconds=-1), "uptime_negative", "uptime_s"),
         ("axeos", axeos(power=90_000), "power_implausible", "power_w"),
         ("axeos", axeos(macAddr="zz"), "mac_invalid", "mac"),
     ],

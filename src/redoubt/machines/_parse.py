@@ -19,8 +19,8 @@ from redoubt.machines._driver import (
 from redoubt.machines._families import find_driver
 from redoubt.machines._hardware import fill_from_hardware
 from redoubt.machines._plausible import mark_implausible
-from redoubt.machines._read import MAX_BOARDS
-from redoubt.model.status import Board, MachineState, MachineStatus, PowerKind, Source, Why
+from redoubt.machines._read import MAX_BOARDS, MAX_TEXT
+from redoubt.model.status import Board, MachineState, MachineStatus, Note, PowerKind, Source, Why
 from redoubt.model.units import efficiency_j_per_th
 
 Replies = Mapping[str, Reply | Failure]
@@ -61,7 +61,7 @@ def parse_status(
     )
     status = MachineStatus(address=address, at=now, family=driver.family, sources=sources, **values)
     state = _silence(driver, replies) or driver.state(docs, status)
-    notes = mark_implausible(status) + driver.check(docs, status)
+    notes = mark_implausible(status) + driver.check(docs, status) + _failures(driver, replies)
     return msgspec.structs.replace(status, state=state, notes=notes)
 
 
@@ -114,6 +114,18 @@ def _join_boards(
             board = found.get(index) or Board(index)
             found[index] = msgspec.structs.replace(board, **{name: value})
     return tuple(found[index] for index in sorted(found)[:MAX_BOARDS])
+
+
+def _failures(driver: Driver, replies: Replies) -> tuple[Note, ...]:
+    """Return a note on each way in which steady calls failed, with the calls that did."""
+    calls: dict[tuple[str, str], list[str]] = {}
+    for call in driver.calls:
+        reply = replies.get(call.name)
+        if call.cadence is Cadence.STEADY and isinstance(reply, Failure):
+            calls.setdefault((reply.reason, reply.text[:MAX_TEXT]), []).append(call.name)
+    return tuple(
+        Note(reason, f"{', '.join(names)}: {text}") for (reason, text), names in calls.items()
+    )
 
 
 def _silence(driver: Driver, replies: Replies) -> MachineState | None:

@@ -18,7 +18,7 @@ def mark_implausible(status: MachineStatus) -> tuple[Note, ...]:
     """Return a note for each value that cannot be true, and mark its source in `status.sources`."""
     notes = [
         note
-        for check in (_hashrate, _boards, _power, _temperatures, _fans, _identity)
+        for check in (_hashrate, _boards, _power, _temperatures, _fans, _uptime, _identity)
         for note in check(status)
     ]
     for note in notes:
@@ -92,6 +92,12 @@ def _fans(status: MachineStatus) -> list[Note]:
         for fan in status.fans
         if fan.rpm is not None and not 0 <= fan.rpm <= MOST_RPM
     ]
+
+
+def _uptime(status: MachineStatus) -> list[Note]:
+    if status.uptime_s is None or status.uptime_s >= 0:
+        return []
+    return [Note("uptime_negative", f"claims an uptime of {status.uptime_s} s", "uptime_s")]
 
 
 def _identity(status: MachineStatus) -> list[Note]:
