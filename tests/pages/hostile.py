@@ -64,7 +64,6 @@ def findings(mine: Mine, now: datetime) -> list[FindingEvent]:
             finding=msgspec.structs.replace(
                 event.finding,
                 title=TEXT,
-                cause=IMAGE,
                 evidence=(Evidence(TEXT, now, TEXT, {TEXT: TEXT}),),
             ),
         )

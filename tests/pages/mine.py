@@ -93,7 +93,8 @@ def plan_mine(
 ) -> Mine:
     """Plan a site of racks with one model each, and `trouble` of its machines in trouble."""
     dice = random.Random(seed)
-    racks, planned, troubles, buildings = [], [], {}, []
+    racks, planned, buildings = [], [], []
+    troubles: dict[str, str] = {}
     for number in range(-(-machines // PER_RACK)):
         hall = number // 16
         building = BuildingId(f"{site.id}-hall-{hall + 1}")
@@ -135,7 +136,9 @@ def plan_mine(
 def status_of(mine: Mine, machine: Machine, at: datetime, dice: random.Random) -> MachineStatus:
     """Return what a machine of the mine would say."""
     trouble = mine.troubles.get(machine.id, "")
-    _, _, _, nominal, watts, chips = next(row for row in MODELS if row[1] == machine.model)
+    _, _, _, nominal, watts, chips = next(
+        (row for row in MODELS if row[1] == machine.model), MODELS[0]
+    )
     common: dict[str, Any] = {
         "address": machine.address or "",
         "at": at,
@@ -207,7 +210,7 @@ def samples_at(mine: Mine, at: datetime) -> list[Sample]:
     return [
         sample_of(
             machine.id,
-            status_of(mine, machine, at - timedelta(seconds=dice.random() * 8), dice),
+            status_of(mine, machine, at - timedelta(seconds=dice.random() * 3), dice),
             machine.rack or RackId(""),
             str(machine.slot),
         )
@@ -244,7 +247,11 @@ def history(
         at = end - timedelta(seconds=back * step_s)
         day = 1 + 0.01 * np.sin(2 * np.pi * at.hour / 24)
         table = now_table.set_column(
-            0, SAMPLE_SCHEMA.field("at"), pa.array([at] * now_table.num_rows, SAMPLE_SCHEMA[0].type)
+            0,
+            SAMPLE_SCHEMA.field("at"),
+            pa.array(
+                np.full(now_table.num_rows, np.datetime64(at.replace(tzinfo=None), "ms"))
+            ).cast(SAMPLE_SCHEMA.field("at").type),
         )
         for name in ("hashrate_hs", "power_w", "temp_chip_max_c"):
             place = SAMPLE_SCHEMA.get_field_index(name)

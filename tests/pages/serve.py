@@ -23,14 +23,10 @@ from redoubt.center.app import build_app
 from redoubt.center.context import Center
 from redoubt.center.folder import CenterFolder, make_center
 from redoubt.center.open import open_center
-from redoubt.center.passwords import hash_password
 from redoubt.center.serve import WebPort
 from redoubt.center.settings import Settings
-from redoubt.edge.records import Records
-from redoubt.edge.records.people import Person
 from redoubt.edge.telemetry import SiteRows
-from redoubt.model.ids import OrganisationId, UserId
-from redoubt.model.register import Organisation, Role
+from redoubt.model.register import Organisation
 from redoubt.model.status import MachineState
 from tests.pages import hostile
 from tests.pages.mine import (
@@ -44,22 +40,22 @@ from tests.pages.mine import (
     samples_table,
     south,
 )
+from tests.pages.people import ORGANISATION, add_people
 
-ORGANISATION = OrganisationId("acme")
-EMAIL, PASSWORD = "operator@example.invalid", "correct horse battery staple"
 SIZES = {"mine": 120, "moving": 1000, "dark": 120, "large": 5000}
 
 
 async def main(folder: Path, kind: str) -> None:
     settings = Settings(web_listen="127.0.0.1:0")
     records = make_center(folder, settings, Organisation(ORGANISATION, "Acme"), _now())
-    _add_people(records)
+    add_people(records, _now())
     records.close()
     web = WebPort(settings.web(), None, None)
+    stop = asyncio.Event()
     async with open_center(CenterFolder(folder), settings) as center:
         mines = await _furnish(center, kind)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(web.serve(build_app(center), center.live.close))]
+            running = [tasks.create_task(web.serve(build_app(center), stop, center.live.close))]
             await web.wait_ready()
             _say(web.listen.url)
             if kind == "moving":
@@ -67,7 +63,8 @@ async def main(folder: Path, kind: str) -> None:
             if kind != "dark" and mines:
                 running.append(tasks.create_task(_keep_fresh(center, mines[0])))
             await _obey(center, mines)
-            for task in running:
+            stop.set()
+            for task in running[1:]:
                 task.cancel()
 
 
@@ -87,7 +84,7 @@ async def _furnish(center: Center, kind: str) -> list[Mine]:
         center.latest.apply_details(ORGANISATION, site, details)
         rows = samples_table(samples_at(mine, end))
         await center.telemetry.insert(f"now-{site}", [SiteRows(ORGANISATION, site, rows)])
-        step_s = 3600 if kind in ("large", "hostile") else 300
+        step_s = 3600 if kind in ("large", "hostile") else 240
         past = history(ORGANISATION, mine, end, 24, step_s)
         await center.telemetry.insert(f"past-{site}", [past])
         center.latest.apply_samples(ORGANISATION, site, rows, now)
@@ -132,18 +129,6 @@ async def _obey(center: Center, mines: list[Mine]) -> None:
                 return
             case _:
                 _say("unknown command")
-
-
-def _add_people(records: Records) -> None:
-    person = Person(
-        id=UserId("u-1"),
-        organisation=ORGANISATION,
-        email=EMAIL,
-        name="Kari Operator",
-        role=Role.OPERATOR,
-        created_at=_now(),
-    )
-    records.people.add(person, hash_password(PASSWORD))
 
 
 def _say(line: str) -> None:

@@ -21,10 +21,18 @@ from litestar.response import Stream
 
 from redoubt.access.principal import Principal
 from redoubt.center.context import Center
-from redoubt.center.latest import LatestState
-from redoubt.center.views.fleet import HEARD, join_fleet
-from redoubt.center.views.heatmap import Cells, HeatMap, changed_cells, make_heat_map
+from redoubt.center.latest import Columns, LatestState
+from redoubt.center.views.fleet import HEARD, Roster, join_fleet, make_roster
+from redoubt.center.views.heatmap import (
+    CELL_COLUMNS,
+    Cells,
+    HeatMap,
+    changed_cells,
+    is_laid_out,
+    make_layout,
+)
 from redoubt.edge.records import Records
+from redoubt.model.errors import ServiceError
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.model.register import Register
 
@@ -39,7 +47,6 @@ TICK_EVERY_S = 3.0
 MAX_CELLS = 1000
 """Changed cells in one push; more of them follow in the next."""
 REGISTER_CHECK_S = 2.0
-_CHANGED = ("machine", "state", "at_ms", "hashrate_hs", "power_w", "temp_chip_max_c")
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -54,7 +61,8 @@ class Live:
         self.is_closing = False
         self._streams: Counter[str] = Counter()
         self._registers: dict[OrganisationId, tuple[float, Register]] = {}
-        self._layouts: dict[tuple[OrganisationId, str], tuple[tuple[int, int], HeatMap]] = {}
+        self._rosters: dict[OrganisationId, Roster] = {}
+        self._layouts: dict[tuple[OrganisationId, str], tuple[Register, HeatMap]] = {}
 
     def close(self) -> None:
         self.is_closing = True
@@ -92,18 +100,46 @@ class Live:
         self._registers[organisation] = (now, register)
         return register
 
-    async def layout(
-        self, records: Records, organisation: OrganisationId, site: str, now: datetime
+    def roster(self, organisation: OrganisationId, register: Register, heard: Columns) -> Roster:
+        """Return who is in the fleet; sorted out anew only where that changed."""
+        known = self._rosters.get(organisation)
+        if known is None or not known.fits(register, heard):
+            known = self._rosters[organisation] = make_roster(register, heard)
+        return known
+
+    def heat_map(
+        self, organisation: OrganisationId, register: Register, site: str, now: datetime
     ) -> HeatMap:
-        """Return the heat map's layout, made anew when a machine came or the register changed."""
-        register = await self.register(records, organisation)
-        heard = self.latest.columns(organisation, now, SiteId(site), ("machine",))
-        key = (register.version, heard.rows)
+        """Return a site's heat map as of `now`; its layout is made anew only where it changed."""
+        heard = self.latest.columns(organisation, now, SiteId(site), CELL_COLUMNS)
+        layout = self._layout(organisation, register, site, heard)
+        cells = changed_cells(layout, heard)
+        if cells is None:
+            raise ServiceError(f"the heat map of site {site!r} and its machines do not fit")
+        return msgspec.structs.replace(layout, cells=cells)
+
+    def changes(
+        self,
+        organisation: OrganisationId,
+        register: Register,
+        site: str,
+        now: datetime,
+        version: int,
+    ) -> Cells | None:
+        """Return the cells that changed after `version`; None where the whole must be fetched."""
+        heard = self.latest.changes_since(version, organisation, now, SiteId(site), CELL_COLUMNS)
+        layout = self._layout(organisation, register, site, heard)
+        return None if version > heard.version else changed_cells(layout, heard)
+
+    def _layout(
+        self, organisation: OrganisationId, register: Register, site: str, heard: Columns
+    ) -> HeatMap:
+        """A layout stays right while the register is the same and no machine came or moved."""
         known = self._layouts.get((organisation, site))
-        if known is None or known[0] != key:
-            columns = self.latest.columns(organisation, now, names=HEARD)
-            known = (key, make_heat_map(join_fleet(register, columns), site))
-            self._layouts[(organisation, site)] = known
+        if known is None or known[0] is not register or not is_laid_out(known[1], heard):
+            columns = self.latest.columns(organisation, heard.at, names=HEARD)
+            fleet = join_fleet(columns, self.roster(organisation, register, columns))
+            known = self._layouts[(organisation, site)] = (register, make_layout(fleet, site))
         return known[1]
 
 
@@ -142,13 +178,12 @@ async def site_events(
         if current > version and wait_s > 0:
             await asyncio.sleep(wait_s)
         now = center.clock()
-        known = await center.live.layout(center.records, organisation, site, now)
-        changes = center.latest.changes_since(version, organisation, now, SiteId(site), _CHANGED)
-        cells = changed_cells(known, changes.columns, changes.version, now.timestamp())
-        if known.layout != layout or version > changes.version or cells is None:
-            yield event("layout", b"{}", changes.version)
+        register = await center.live.register(center.records, organisation)
+        cells = center.live.changes(organisation, register, site, now, version)
+        if cells is None or cells.layout != layout:
+            yield event("layout", b"{}", version)
             return
-        version = changes.version
+        version = cells.version
         if cells.i:
             pushed_at = heard_at = loop.time()
             for push in cell_events(cells):

@@ -194,7 +194,10 @@ async def acknowledge(
         at=now, who=principal.who, action="finding.acknowledge", object=f"finding:{finding}"
     )
     await asyncio.to_thread(center.records.audit.add, organisation, entry)
-    return _found(await gather.read_finding(center, organisation, finding), "finding", finding)
+    seen: FindingDetail = _found(
+        await gather.read_finding(center, organisation, finding), "finding", finding
+    )
+    return seen
 
 
 def _json(value: Any) -> Response[Any]:

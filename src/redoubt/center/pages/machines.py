@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import get
@@ -59,7 +60,7 @@ async def machines(
     listed = list_machines(fleet, pick_machines(fleet, wanted, causes), offset, PAGE)
 
     def link_to(**changes: Any) -> str:
-        return _link(wanted, offset, **changes)
+        return _link(wanted, {"offset": offset, **changes})
 
     return page(
         "machines.html",
@@ -96,7 +97,7 @@ async def search(
     """Jump to the one machine that is meant, or to the list of those that may be."""
     fleet = await gather.read_fleet(center, principal.organisation)
     found = find_machine(fleet, q.strip())
-    target = f"/machines/{found}" if found else link("/machines", q=q.strip())
+    target = f"/machines/{quote(found, safe='')}" if found else link("/machines", q=q.strip())
     return Redirect(target, status_code=303)
 
 
@@ -117,8 +118,8 @@ def find_machine(fleet: Fleet, text: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _link(wanted: MachineFilter, offset: int, **changes: Any) -> str:
-    query = msgspec.structs.asdict(wanted) | {"offset": offset} | changes
+def _link(wanted: MachineFilter, changes: dict[str, Any]) -> str:
+    query = msgspec.structs.asdict(wanted) | changes
     query["q"] = query.pop("text")
     if query["sort"] == "place":
         query["sort"] = ""

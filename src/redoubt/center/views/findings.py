@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import quote
 
 import msgspec
 
@@ -117,6 +118,7 @@ def count_severities(
 
 
 def _href(kind: SubjectKind, subject: str, site: str) -> str:
+    subject, site = quote(subject, safe=""), quote(site, safe="")
     if kind is SubjectKind.MACHINE:
         return f"/machines/{subject}"
     if kind is SubjectKind.RACK:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -102,7 +103,35 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         return None if at_ms is None else max(0.0, self.now.timestamp() - at_ms / 1000)
 
 
-def join_fleet(register: Register, heard: Columns) -> Fleet:
+class Roster(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is in the fleet and where: what changes seldom, so that it is sorted out once.
+
+    `rows` is each machine's row among what was heard, -1 where nothing was. `heard` are the columns
+    that it was made from.
+    """
+
+    register: Register
+    heard: tuple[Sequence[Any], ...]
+    rows: list[int]
+    registered: list[Machine | None]
+    machine: list[str]
+    site: list[str]
+    rack: list[str]
+    slot: list[str]
+
+    def fits(self, register: Register, heard: Columns) -> bool:
+        """Whether the roster is still right. A machine that two sites heard of is sorted anew."""
+        is_alike = self.register is register and self.heard == _heard_places(heard)
+        return is_alike and len(set(self.heard[0])) == len(self.heard[0])
+
+    def pick(self, column: Sequence[Any]) -> list[Any]:
+        """Return a column of what was heard in the roster's order, None where nothing was."""
+        if len(self.rows) < 2:
+            return [None if row < 0 else column[row] for row in self.rows]
+        return list(itemgetter(*self.rows)([*column, None]))
+
+
+def make_roster(register: Register, heard: Columns) -> Roster:
     """Return every machine of the register and every other that was heard of, once each."""
     columns = heard.columns
     rows = _newest_rows(columns)
@@ -110,34 +139,64 @@ def join_fleet(register: Register, heard: Columns) -> Fleet:
     names = [*known, *(name for name in rows if name not in known)]
     placed = sorted(_placed(name, known.get(name), rows.get(name), columns) for name in names)
     machines = [name for *_, name in placed]
-    registered = [known.get(name) for name in machines]
-    picked = [rows.get(name) for name in machines]
-    return Fleet(
-        now=heard.at,
-        version=heard.version,
+    return Roster(
         register=register,
+        heard=_heard_places(heard),
+        rows=[rows.get(name, -1) for name in machines],
+        registered=[known.get(name) for name in machines],
         machine=machines,
         site=[site for site, *_ in placed],
         rack=[rack for _, rack, *_ in placed],
         slot=[slot for *_, slot, _ in placed],
-        is_registered=[machine is not None for machine in registered],
-        owner=[machine and machine.owner for machine in registered],
-        address=_either(picked, columns["address"], registered, "address"),
-        make=_either(picked, columns["make"], registered, "make"),
-        model=_either(picked, columns["model"], registered, "model"),
-        firmware=_pick(picked, columns["firmware"]),
-        state=[word or "unknown" for word in _pick(picked, _states(columns))],
-        power_kind=_pick(picked, columns["power_kind"]),
-        at_ms=_pick(picked, columns["at_ms"]),
-        hashrate_hs=_pick(picked, columns["hashrate_hs"]),
-        nominal_hs=_nominal(picked, columns, registered),
-        power_w=_pick(picked, columns["power_w"]),
-        temp_chip_max_c=_pick(picked, columns["temp_chip_max_c"]),
-        fan_min_rpm=_pick(picked, columns["fan_min_rpm"]),
-        uptime_s=_pick(picked, columns["uptime_s"]),
-        accepted=_pick(picked, columns["accepted"]),
-        rejected=_pick(picked, columns["rejected"]),
     )
+
+
+def join_fleet(heard: Columns, roster: Roster) -> Fleet:
+    """Return the fleet as it was heard of. `roster` must fit."""
+    columns, registered, pick = heard.columns, roster.registered, roster.pick
+    return Fleet(
+        now=heard.at,
+        version=heard.version,
+        register=roster.register,
+        machine=roster.machine,
+        site=roster.site,
+        rack=roster.rack,
+        slot=roster.slot,
+        is_registered=[machine is not None for machine in registered],
+        owner=[None if machine is None else machine.owner for machine in registered],
+        address=_either(pick(columns["address"]), registered, "address"),
+        make=_either(pick(columns["make"]), registered, "make"),
+        model=_either(pick(columns["model"]), registered, "model"),
+        firmware=pick(columns["firmware"]),
+        state=[word or "unknown" for word in pick(heard_states(columns))],
+        power_kind=pick(columns["power_kind"]),
+        at_ms=pick(columns["at_ms"]),
+        hashrate_hs=pick(columns["hashrate_hs"]),
+        nominal_hs=_nominal(
+            pick(columns["hashrate_nominal_hs"]),
+            pick(columns["make"]),
+            pick(columns["model"]),
+            registered,
+        ),
+        power_w=pick(columns["power_w"]),
+        temp_chip_max_c=pick(columns["temp_chip_max_c"]),
+        fan_min_rpm=pick(columns["fan_min_rpm"]),
+        uptime_s=pick(columns["uptime_s"]),
+        accepted=pick(columns["accepted"]),
+        rejected=pick(columns["rejected"]),
+    )
+
+
+def heard_states(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return states; a machine of which only details are known was never sampled."""
+    return [
+        "unknown" if at_ms is None else state
+        for state, at_ms in zip(columns["state"], columns["at_ms"], strict=True)
+    ]
+
+
+def _heard_places(heard: Columns) -> tuple[Sequence[Any], ...]:
+    return tuple(heard.columns[name] for name in ("machine", "site", "rack", "slot"))
 
 
 def _newest_rows(columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
@@ -176,48 +235,28 @@ def parse_slot(slot: str) -> tuple[int, int] | None:
     return None
 
 
-def _pick(picked: list[int | None], column: Sequence[Any]) -> list[Any]:
-    return [None if row is None else column[row] for row in picked]
-
-
-def _either(
-    picked: list[int | None],
-    column: Sequence[Any],
-    registered: list[Machine | None],
-    field: str,
-) -> list[Any]:
+def _either(said: list[Any], registered: list[Machine | None], field: str) -> list[Any]:
     """What the machine says of itself, else what the register says."""
     return [
-        (None if row is None else column[row])
-        or (None if machine is None else getattr(machine, field))
-        for row, machine in zip(picked, registered, strict=True)
-    ]
-
-
-def _states(columns: Mapping[str, Sequence[Any]]) -> list[str]:
-    """A machine of which only details are known was never sampled."""
-    return [
-        "unknown" if at_ms is None else state
-        for state, at_ms in zip(columns["state"], columns["at_ms"], strict=True)
+        value or (None if machine is None else getattr(machine, field))
+        for value, machine in zip(said, registered, strict=True)
     ]
 
 
 def _nominal(
-    picked: list[int | None],
-    columns: Mapping[str, Sequence[Any]],
+    said: list[float | None],
+    makes: list[str | None],
+    models: list[str | None],
     registered: list[Machine | None],
 ) -> list[float | None]:
     """What each machine should hash: the register's figure, its own, or its model's."""
-    said, makes, models = (columns[name] for name in ("hashrate_nominal_hs", "make", "model"))
-    nominal: list[float | None] = []
-    for row, machine in zip(picked, registered, strict=True):
-        value = machine.hashrate_nominal_hs if machine is not None else None
-        if value is None and row is not None:
-            value = said[row] or _table_nominal(makes[row], models[row])
-        if value is None and machine is not None:
-            value = _table_nominal(machine.make, machine.model)
-        nominal.append(value)
-    return nominal
+    return [
+        (machine.hashrate_nominal_hs if machine is not None else None)
+        or value
+        or _table_nominal(make, model)
+        or (None if machine is None else _table_nominal(machine.make, machine.model))
+        for value, make, model, machine in zip(said, makes, models, registered, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from redoubt.center.context import Center
 from redoubt.center.views.findings import FindingDetail, FindingList, finding_detail, finding_row
 from redoubt.center.views.findings import list_findings as page_of_findings
 from redoubt.center.views.fleet import HEARD, Fleet, join_fleet
-from redoubt.center.views.heatmap import HeatMap, make_heat_map
+from redoubt.center.views.heatmap import HeatMap
 from redoubt.center.views.machine import MachinePage, make_machine_page
 from redoubt.center.views.overview import Overview, SiteSummary, make_overview, summarise_sites
 from redoubt.center.views.sites import SitePage, make_site_page
@@ -29,7 +29,7 @@ async def read_fleet(center: Center, organisation: OrganisationId) -> Fleet:
     """Return all machines. The register is read anew only when its version has grown."""
     register = await center.live.register(center.records, organisation)
     heard = center.latest.columns(organisation, center.clock(), names=HEARD)
-    return join_fleet(register, heard)
+    return join_fleet(heard, center.live.roster(organisation, register, heard))
 
 
 async def read_overview(center: Center, organisation: OrganisationId) -> Overview:
@@ -61,9 +61,11 @@ async def read_site(center: Center, organisation: OrganisationId, site: str) -> 
 
 async def read_heat_map(center: Center, organisation: OrganisationId, site: str) -> HeatMap | None:
     """Return a site's heat map; None where this organisation has no such site."""
-    fleet = await read_fleet(center, organisation)
-    known = {str(entry.id) for entry in fleet.register.sites} | set(fleet.site)
-    return make_heat_map(fleet, site) if site in known else None
+    register = await center.live.register(center.records, organisation)
+    heard = center.latest.sites(organisation)
+    if SiteId(site) not in {*(known.id for known in register.sites), *heard}:
+        return None
+    return center.live.heat_map(organisation, register, site, center.clock())
 
 
 async def read_machine(

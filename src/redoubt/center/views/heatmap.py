@@ -11,13 +11,31 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from redoubt.center.views.fleet import FRESH_S, STATE_CODES, STATES, Fleet, parse_slot
+from redoubt.center.latest import Columns
+from redoubt.center.views.fleet import (
+    FRESH_S,
+    STATE_CODES,
+    STATES,
+    Fleet,
+    heard_states,
+    parse_slot,
+)
 
+CELL_COLUMNS = (
+    "machine",
+    "state",
+    "at_ms",
+    "hashrate_hs",
+    "hashrate_nominal_hs",
+    "power_w",
+    "temp_chip_max_c",
+)
+"""What cells take from the latest state."""
 MAX_LEVELS, MAX_POSITIONS = 200, 200
 """A rack larger than this in the register is drawn as if its machines were unplaced."""
 
@@ -45,6 +63,21 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True):
     power: list[int | None]
     at: list[int | None]
 
+    @classmethod
+    def none(cls, version: int, layout: str, now: float) -> Cells:
+        empty: list[Any] = []
+        return cls(
+            version=version,
+            layout=layout,
+            now=now,
+            i=empty,
+            state=empty,
+            temp=empty,
+            rate=empty,
+            power=empty,
+            at=empty,
+        )
+
 
 class HeatMap(msgspec.Struct, frozen=True, kw_only=True):
     """The layout with all its cells: machine n stands at `rack[n]`, `level[n]`, `position[n]`."""
@@ -63,13 +96,18 @@ class HeatMap(msgspec.Struct, frozen=True, kw_only=True):
     nominal_hs: list[float | None]
     cells: Cells
 
+    def index(self) -> dict[str, int]:
+        """Return each machine's place in the layout."""
+        return {machine: at for at, machine in enumerate(self.machine)}
 
-def make_heat_map(fleet: Fleet, site: str) -> HeatMap:
-    """Return the whole heat map of a site."""
+
+def make_layout(fleet: Fleet, site: str) -> HeatMap:
+    """Return where each machine of a site stands; no cell has a value yet."""
     places = fleet.of_site(site)
     blocks, rack, level, position = _lay_out(fleet, site, places)
     machines = [fleet.machine[at] for at in places]
-    digest = layout_digest(blocks, machines, rack, level, position)
+    nominal = [fleet.nominal_hs[at] for at in places]
+    digest = layout_digest(blocks, machines, rack, level, position, nominal)
     return HeatMap(
         site=site,
         layout=digest,
@@ -82,56 +120,49 @@ def make_heat_map(fleet: Fleet, site: str) -> HeatMap:
         rack=rack,
         level=level,
         position=position,
-        nominal_hs=[fleet.nominal_hs[at] for at in places],
-        cells=_cells(fleet, digest, places),
+        nominal_hs=nominal,
+        cells=Cells.none(fleet.version, digest, fleet.now.timestamp()),
     )
 
 
-def changed_cells(
-    layout: HeatMap, changes: Mapping[str, list[Any]], version: int, now: float
-) -> Cells | None:
-    """Return the cells that `changes` (columns of the latest state) alter.
+def is_laid_out(layout: HeatMap, heard: Columns) -> bool:
+    """Whether the layout has every machine that was heard of."""
+    return layout.index().keys() >= set(heard.columns["machine"])
 
-    None where a machine is not in the layout: the page must then ask for a new one.
+
+def changed_cells(layout: HeatMap, heard: Columns) -> Cells | None:
+    """Return the cells of the machines in `heard`, which has CELL_COLUMNS.
+
+    None where a machine is not in the layout: the page must then ask for a new one. Cells of which
+    nothing was ever heard are left out.
     """
-    index = {machine: at for at, machine in enumerate(layout.machine)}
-    picked = [index.get(machine) for machine in changes["machine"]]
-    if None in picked:
+    columns: Mapping[str, Sequence[Any]] = heard.columns
+    index = layout.index()
+    places = [index.get(machine) for machine in columns["machine"]]
+    if None in places:
         return None
-    places = [at for at in picked if at is not None]
+    known = [place for place in places if place is not None]
     return Cells(
-        version=version,
+        version=heard.version,
         layout=layout.layout,
-        now=now,
-        i=places,
-        state=[STATE_CODES.get(state, 6) for state in changes["state"]],
-        temp=[_scaled(value, 10) for value in changes["temp_chip_max_c"]],
+        now=heard.at.timestamp(),
+        i=known,
+        state=[STATE_CODES.get(state, 6) for state in heard_states(columns)],
+        temp=[_scaled(value, 10) for value in columns["temp_chip_max_c"]],
         rate=[
-            _ratio(value, layout.nominal_hs[at])
-            for at, value in zip(places, changes["hashrate_hs"], strict=True)
+            _ratio(value, layout.nominal_hs[place] or said)
+            for place, value, said in zip(
+                known, columns["hashrate_hs"], columns["hashrate_nominal_hs"], strict=True
+            )
         ],
-        power=[_scaled(value, 1) for value in changes["power_w"]],
-        at=[None if at_ms is None else at_ms // 1000 for at_ms in changes["at_ms"]],
+        power=[_scaled(value, 1) for value in columns["power_w"]],
+        at=[None if at_ms is None else at_ms // 1000 for at_ms in columns["at_ms"]],
     )
 
 
 def layout_digest(*parts: Any) -> str:
     """Return a short word that changes whenever a machine stands elsewhere."""
     return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()[:12]
-
-
-def _cells(fleet: Fleet, digest: str, places: list[int]) -> Cells:
-    return Cells(
-        version=fleet.version,
-        layout=digest,
-        now=fleet.now.timestamp(),
-        i=list(range(len(places))),
-        state=[STATE_CODES.get(fleet.state[at], 6) for at in places],
-        temp=[_scaled(fleet.temp_chip_max_c[at], 10) for at in places],
-        rate=[_ratio(fleet.hashrate_hs[at], fleet.nominal_hs[at]) for at in places],
-        power=[_scaled(fleet.power_w[at], 1) for at in places],
-        at=[None if (at_ms := fleet.at_ms[at]) is None else at_ms // 1000 for at in places],
-    )
 
 
 def _lay_out(

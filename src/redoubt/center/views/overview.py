@@ -111,7 +111,7 @@ def make_overview(
         totals=totals,
         causes=count_causes(fleet, fleet.everywhere(), causes_by_machine(open_findings)),
         allowance_w=allowance,
-        power_share=drawn / allowance if allowance else None,
+        power_share=drawn / allowance if allowance and totals.watts.power_w is not None else None,
         hottest=heats[0] if heats else None,
         findings=count_severities(open_counts),
         open_findings=sum(open_counts.values()),
@@ -135,13 +135,15 @@ def sentence(view: Overview) -> str:
     if totals.earning is None:
         parts.append("The register expects no hashrate yet.")
     else:
-        parts.append(f"The mine hashes {words.percent(totals.earning)} of what it should.")
+        known = "is known to hash" if totals.silent else "hashes"
+        parts.append(f"The mine {known} {words.percent(totals.earning)} of what it should.")
     if totals.not_hashing:
-        why = words.cause_label(view.causes[0].cause)
-        machines = words.plural(totals.not_hashing, "machine does", "machines do")
-        parts.append(f"{machines} not hash, most often because of: {why}.")
-    else:
+        parts.append(words.plural(totals.not_hashing, "machine does", "machines do") + " not hash.")
+    elif not totals.silent:
         parts.append("Every machine hashes.")
+    if totals.silent:
+        machines = words.plural(totals.silent, "machine")
+        parts.append(f"Nothing is known now of {machines}.")
     if view.dark:
         names = ", ".join(site.name for site in view.dark[:3])
         parts.append(f"Dark: {names}.")

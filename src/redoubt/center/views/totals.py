@@ -33,7 +33,7 @@ class Watts(msgspec.Struct, frozen=True, kw_only=True):
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """`expected_hs` is the nominal hashrate of all machines of the register, hashing or not.
 
-    `earning` is the part of it that registered machines hash now.
+    `earning` is the part of it that registered machines hash now; None where nothing is known now.
     """
 
     machines: int
@@ -47,8 +47,14 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     newest_at_ms: int | None
 
     @property
+    def silent(self) -> int:
+        """Machines of which nothing is known now, so that they may hash or not."""
+        return self.states.get("stale", 0) + self.states.get("unknown", 0)
+
+    @property
     def not_hashing(self) -> int:
-        return self.machines - self.hashing
+        """Machines that are known not to hash now."""
+        return self.machines - self.hashing - self.silent
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -88,7 +94,7 @@ def sum_up(fleet: Fleet, places: Iterable[int]) -> Totals:
         states=dict(states),
         hashrate_hs=_sum_known([fleet.hashrate_hs[at] for at in fresh]),
         expected_hs=expected,
-        earning=None if not expected else (earned or 0.0) / expected,
+        earning=(earned or 0.0) / expected if expected and fresh else None,
         watts=_sum_watts(fleet, fresh),
         efficiency_j_per_th=efficiency_j_per_th(
             _sum_known([fleet.power_w[at] for at in both]),

@@ -70,11 +70,7 @@ def percent(share: float | None) -> Figure:
     """A share of 1 in percent, with one decimal, so that 99.6 never reads as 100."""
     if share is None:
         return Figure(UNKNOWN)
-    value = share * 100
-    exact = f"{value:.1f}"
-    return Figure(
-        exact if 0 < value < 100 or exact not in ("0.0", "100.0") else f"{value:.0f}", "%"
-    )
+    return Figure("0" if share == 0 else f"{share * 100:.1f}", "%")
 
 
 def count(value: int | None) -> str:
@@ -152,6 +148,15 @@ _BY_UNIT: tuple[tuple[str, Callable[[float], object]], ...] = (
     ("_share", percent),
     ("_rpm", lambda rpm: Figure(whole(rpm), "rpm")),
 )
+
+
+def key_label(key: str) -> str:
+    """A key of evidence without its unit, which stands with the value: "temp chip max"."""
+    for ending, _ in _BY_UNIT:
+        if key.endswith(ending):
+            key = key.removesuffix(ending)
+            break
+    return key.replace("_", " ")
 
 
 def earning_kind(earning: float | None) -> str:

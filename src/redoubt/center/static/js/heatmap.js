@@ -38,7 +38,13 @@ export function drawGlyph(context, state, x, y, size, fill) {
     return;
   }
   if (state === STATE.stale) {
-    context.strokeStyle = PALETTE.line;
+    // What was last heard stays visible, but veiled: it must not look like now.
+    context.globalAlpha = 0.4;
+    context.fillStyle = fill;
+    context.fillRect(x, y, size, size);
+    context.globalAlpha = 1;
+    context.strokeStyle = PALETTE.ground;
+    context.lineWidth = Math.max(1.4, size / 8);
     context.beginPath();
     for (let at = size / 3; at <= size * 2; at += size / 3) {
       const over = Math.max(0, at - size);

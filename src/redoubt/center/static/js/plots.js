@@ -7,7 +7,7 @@ const KINDS = {
   fleet: {
     first: { column: "hashrate_hs", name: "hashrate", scaled: hashrate },
     second: { column: "power_w", name: "power", scaled: watts },
-    height: 240,
+    height: 200,
   },
   machine: {
     first: { column: "hashrate_hs", name: "hashrate", scaled: hashrate },
@@ -37,7 +37,7 @@ function largest(values) {
 
 function digits(value) {
   if (value === null || value === undefined) return "–";
-  return value >= 1000 ? value.toFixed(0) : value.toPrecision(3);
+  return String(value >= 1000 ? Math.round(value) : Number(value.toPrecision(3)));
 }
 
 async function draw(figure, state) {
@@ -95,7 +95,8 @@ function options(figure, kind, scales, expected, stepS) {
     scales: {
       x: { time: true },
       first: { range: (_plot, from, to) => (figure.dataset.plot === "heat" ? ends(from, to) : [0, to * 1.08 || 1]) },
-      second: { range: (_plot, _from, to) => [0, to * 1.08 || 1] },
+      // Lower than the first, so that two lines that move together do not lie on each other.
+      second: { range: (_plot, _from, to) => [0, to * 1.5 || 1] },
     },
     axes: [
       {
@@ -105,8 +106,8 @@ function options(figure, kind, scales, expected, stepS) {
         size: 24,
         values: (_plot, splits) => splits.map((at) => clock(at)),
       },
-      { ...axis, scale: "first", size: 54, space: 40, grid: { stroke: COLOURS.grid, width: 1 }, values: (_plot, splits) => splits.map((value, at) => (at === splits.length - 1 ? `${digits(value)} ${scales[0][1]}` : digits(value))) },
-      { ...axis, scale: "second", side: 1, size: 54, space: 40, grid: { show: false }, values: (_plot, splits) => splits.map((value, at) => (at === splits.length - 1 ? `${digits(value)} ${scales[1][1]}` : digits(value))) },
+      { ...axis, scale: "first", size: 62, space: 40, grid: { stroke: COLOURS.grid, width: 1 }, values: (_plot, splits) => splits.map((value, at) => (at === splits.length - 1 ? `${digits(value)} ${scales[0][1]}` : digits(value))) },
+      { ...axis, scale: "second", side: 1, size: 62, space: 40, grid: { show: false }, values: (_plot, splits) => splits.map((value, at) => (at === splits.length - 1 ? `${digits(value)} ${scales[1][1]}` : digits(value))) },
     ],
     series,
     hooks: {
@@ -135,7 +136,7 @@ for (const figure of document.querySelectorAll("[data-plot]")) {
   document.fonts.ready.then(renew);
   setInterval(() => document.hidden || renew(), REFRESH_MS);
   new ResizeObserver(() => {
-    if (state.plot && state.plot.width !== figure.clientWidth) {
+    if (state.plot && figure.clientWidth && state.plot.width !== figure.clientWidth) {
       state.plot.setSize({ width: figure.clientWidth, height: state.plot.height });
     }
   }).observe(figure);

@@ -39,7 +39,7 @@ function start(frame) {
     view.source = source;
     source.addEventListener("open", () => {
       view.wait = 1000;
-      note.textContent = "live";
+      note.textContent = "connected";
     });
     source.addEventListener("cells", (event) => {
       view.heat.take(JSON.parse(event.data));
@@ -215,7 +215,7 @@ function drawShapes() {
     context.scale(2, 2);
     context.fillStyle = PALETTE.slot;
     context.fillRect(1, 1, 12, 12);
-    drawGlyph(context, state, 1, 1, 12, colourOf(0.1));
+    drawGlyph(context, state, 1, 1, 12, colourOf(name === "stale" ? 0.45 : 0.1));
     const item = document.createElement("span");
     item.append(canvas, STATE_WORDS[name]);
     holder.append(item);

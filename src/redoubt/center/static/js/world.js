@@ -28,8 +28,20 @@ function outline(geometry) {
   // Antarctica would take a quarter of the map and has no mines.
   const near = polygons.filter((rings) => rings[0].some(([, latitude]) => latitude > -58));
   return near
-    .flatMap((rings) => rings.map((ring) => `M${ring.map(([x, y]) => project(x, y).map((v) => v.toFixed(1)).join(" ")).join("L")}Z`))
+    .flatMap((rings) => rings.map(path))
     .join("");
+}
+
+/** A ring as a path; where it crosses the date line it begins anew, or it would cross the map. */
+function path(ring) {
+  let before = null;
+  const steps = ring.map(([longitude, latitude]) => {
+    const breaks = before === null || Math.abs(longitude - before) > 180;
+    before = longitude;
+    const [x, y] = project(longitude, latitude);
+    return `${breaks ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+  });
+  return `${steps.join("")}Z`;
 }
 
 function drawSites(group) {
@@ -43,7 +55,7 @@ function drawSites(group) {
     make("circle", { class: "dot", cx: x, cy: y, r: 5.5 }, link);
     const end = x > WIDTH * 0.75;
     const label = make("text", { x: end ? x - 17 : x + 17, y: y + 4, "text-anchor": end ? "end" : "start" }, link);
-    label.textContent = dataset.name;
+    label.textContent = dataset.name.length > 24 ? `${dataset.name.slice(0, 23)}…` : dataset.name;
   }
   return sites.length;
 }
