@@ -86,7 +86,7 @@ RULE = MachineRule(
     about="Fewer hashboards work than the model has, or a board answers with too few chips.",
     gives="boards that work and boards expected, or chips that answer and chips expected",
     severity=Severity.HIGH,
-    hold_on=timedelta(seconds=60),
+    hold_on=timedelta(seconds=30),
     hold_off=timedelta(minutes=2),
     limits=Limits(),
     judge=judge,
