@@ -48,9 +48,10 @@ from redoubt.edge.spool import Key
 from redoubt.edge.tls import server_context
 from redoubt.model.errors import RemoteProtocolError, ServiceError
 from redoubt.model.finding import FindingEvent
-from redoubt.model.ids import OrganisationId, SiteId
+from redoubt.model.ids import MachineId, OrganisationId, SiteId
 from redoubt.model.register import Machine, RegisterSlice, Site
 from redoubt.model.register.snapshot import SignedSnapshot, sign_snapshot
+from redoubt.world import VirtualMachine
 
 IDENTITY = AgentIdentity(OrganisationId("north"), SiteId("bunker"), "agent-1")
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -60,11 +61,24 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def allowed(machine: VirtualMachine) -> Machine:
+    """Return the register's row of a virtual machine, known by its address alone."""
+    return Machine(
+        id=MachineId(machine.id),
+        site=IDENTITY.site,
+        make=machine.model.make,
+        model=machine.model.name,
+        family=machine.family,
+        address=machine.address,
+    )
+
+
 class CenterEnd:
     """A center that keeps what it is brought in a dictionary.
 
-    is_down: every agent request is refused with 503. loses_answers: batches are kept, and the
-    answer says that they were not. unreadable: bodies that it refuses to read.
+    is_down: every agent request is refused with 503. takes_nothing: batches alone are.
+    loses_answers: batches are kept, and the answer says that they were not. unreadable: bodies
+    that it refuses to read. conflicting: keys under which it holds something else.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], datetime] = utc_now) -> None:
@@ -78,7 +92,7 @@ class CenterEnd:
         self.web_url = ""
         self.received: dict[Key, Batch] = {}
         self.snapshot: SignedSnapshot | None = None
-        self.is_down = self.loses_answers = self.is_revoked = False
+        self.is_down = self.takes_nothing = self.loses_answers = self.is_revoked = False
         self.unreadable: set[bytes] = set()
         self.conflicting: set[Key] = set()
         self.requests = 0
@@ -134,7 +148,7 @@ class CenterEnd:
 
     async def accept(self, agent: AgentIdentity, batches: list[Batch], now: datetime) -> Receipt:
         self.requests += 1
-        if self.is_down:
+        if self.is_down or self.takes_nothing:
             raise ServiceError("down")
         if any(batch.body in self.unreadable for batch in batches):
             raise RemoteProtocolError("unreadable")

@@ -18,7 +18,6 @@ from redoubt.edge.spool import Draft
 from redoubt.model.errors import RemoteError, ServiceError
 from redoubt.model.finding import FindingChange
 from redoubt.model.ids import MachineId
-from redoubt.model.register import Machine
 from redoubt.model.sample import Sample
 from redoubt.model.status import MachineState
 from redoubt.reconcile import BookState
@@ -33,7 +32,7 @@ from redoubt.site.poll_flow import sweep
 from redoubt.site.run import open_agent, run_agent
 from redoubt.world import FleetPlan, Misbehaviour, World, WorldPlan, start
 from redoubt.world.physics import Faults
-from tests.site.center_end import IDENTITY, NOW, CenterEnd, center_end
+from tests.site.center_end import NOW, CenterEnd, allowed, center_end
 
 NETWORK = "127.91.0.0/24"
 MACHINES = 6
@@ -50,24 +49,12 @@ async def site_of(
         folder = SiteFolder(tmp_path / "site")
         config = await enrol(folder, center.web_url, center.token)
         configure(folder, config, ports=dict(world.ports), cadence_s=FAST, **changes)
-        center.allow(*(allowed(world, number) for number in range(MACHINES)))
+        center.allow(*map(allowed, world.machines))
         yield folder, center, world
 
 
 def configure(folder: SiteFolder, config: SiteConfig, **changes: object) -> None:
     save_config(msgspec.structs.replace(config, **changes), folder)
-
-
-def allowed(world: World, number: int) -> Machine:
-    machine = world.machines[number]
-    return Machine(
-        id=MachineId(machine.id),
-        site=IDENTITY.site,
-        make=machine.model.make,
-        model=machine.model.name,
-        family=machine.family,
-        address=machine.address,
-    )
 
 
 def record_samples(agent: Agent) -> list[Sample]:
@@ -184,7 +171,7 @@ async def test_a_restart_repeats_no_finding(tmp_path: Path) -> None:
 
 async def test_machines_that_nobody_registered_are_found_by_looking(tmp_path: Path) -> None:
     async with site_of(tmp_path, networks=(NETWORK,), scan_rate=5000) as (folder, center, world):
-        center.allow(allowed(world, 0))
+        center.allow(allowed(world.machines[0]))
         async with open_agent(folder) as agent:
             await listen(agent)
             new = await discover(agent)
@@ -284,9 +271,9 @@ async def test_a_disk_that_takes_nothing_stops_no_polling(
 async def test_a_silent_machine_is_a_sample_too(tmp_path: Path) -> None:
     async with site_of(tmp_path) as (folder, center, world), open_agent(folder) as agent:
         gone = msgspec.structs.replace(
-            allowed(world, 0), id=MachineId("gone"), address="127.91.1.1"
+            allowed(world.machines[0]), id=MachineId("gone"), address="127.91.1.1"
         )
-        center.allow(allowed(world, 1), gone)
+        center.allow(allowed(world.machines[1]), gone)
         await listen(agent)
         polled = record_samples(agent)
         await sweep(agent, agent.roster.targets())

@@ -16,7 +16,7 @@ from redoubt.edge.batches import (
     decode_samples,
     encode_samples,
 )
-from redoubt.machines import Failure, Reply
+from redoubt.machines import Failure, Replies, Reply
 from redoubt.model.finding import (
     Finding,
     FindingChange,
@@ -114,7 +114,10 @@ def test_large_loads_are_cut_into_batches_that_travel() -> None:
 
 def test_details_travel_once_a_minute_and_at_once_on_a_change() -> None:
     policy = DetailPolicy()
-    replies = {"stats": Reply(b"{}", NOW), "pools": Failure("no_reply", "silent", NOW)}
+    replies: Replies = {
+        "stats": Reply(b"{}", NOW),
+        "pools": Failure("no_reply", "silent", NOW),
+    }
     first = policy.detail(M1, None, status(), replies)
     assert first is not None
     assert first.replies == {"stats": "{}"}
