@@ -124,5 +124,5 @@ async def test_a_scan_for_people(tmp_path: Path) -> None:
     heading, row = out.splitlines()
     assert heading.startswith("address")
     assert "Bitaxe" in row
-    assert "1 machines" in err
+    assert "1 machine at 6 addresses" in err
     assert (tmp_path / "log").exists()

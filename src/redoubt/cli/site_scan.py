@@ -112,10 +112,10 @@ def _row(status: MachineStatus) -> str:
 
 
 def _summary(progress: Progress) -> str:
+    machines = "1 machine" if progress.found == 1 else f"{progress.found} machines"
     return (
-        f"{progress.found} machines, {progress.unknown} addresses that answer and speak no API I "
-        f"know, {progress.refused} that only refuse, {progress.silent} silent, "
-        f"of {progress.addresses}"
+        f"{machines} at {progress.addresses} addresses; {progress.unknown} answer and speak no API "
+        f"I know, {progress.refused} only refuse, {progress.silent} are silent"
     )
 
 
