@@ -28,7 +28,7 @@ from redoubt.edge.agent_link import (
     ChannelReply,
     Receipt,
 )
-from redoubt.edge.batches import Batch
+from redoubt.edge.batches import Batch, decode_batches
 from redoubt.edge.inbox import InboxFull
 from redoubt.edge.keys import MAX_PEM_BYTES, AgentIdentity, is_expired, parse_agent_identity
 from redoubt.model.errors import RedoubtError, RemoteProtocolError, ServiceError
@@ -222,10 +222,7 @@ def _client_certificate(request: web.Request) -> x509.Certificate:
 
 
 def _decode_batches(body: bytes) -> list[Batch]:
-    try:
-        batches = msgspec.msgpack.decode(body, type=list[Batch])
-    except (msgspec.DecodeError, RecursionError) as exc:
-        raise RemoteProtocolError(f"batches cannot be read: {exc}") from exc
+    batches = decode_batches(body)
     if len(batches) > MAX_BATCHES:
         raise RemoteProtocolError(f"{len(batches)} batches in one request is over {MAX_BATCHES}")
     return batches

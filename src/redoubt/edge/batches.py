@@ -63,6 +63,12 @@ class MachineDetail(msgspec.Struct, frozen=True, kw_only=True):
     replies: dict[str, str] = {}
 
 
+# Made here and not at the first use: two threads that meet a struct for the first time at the same
+# moment crash the process (msgspec 0.22.0).
+_DETAILS = msgspec.json.Decoder(list[MachineDetail])
+_FINDINGS = msgspec.json.Decoder(list[FindingEvent])
+_BATCHES = msgspec.msgpack.Decoder(list[Batch])
+
 _ARROW_TYPES: dict[str, Any] = {
     "time_ms": pa.timestamp("ms", tz="UTC"),
     "text": pa.dictionary(pa.int32(), pa.string()),
@@ -122,7 +128,7 @@ def encode_details(details: Sequence[MachineDetail]) -> bytes:
 
 def decode_details(body: bytes) -> list[MachineDetail]:
     """Raises RemoteProtocolError where the body is not a list of MachineDetail."""
-    return _decode_json(body, list[MachineDetail])
+    return _decode_json(body, _DETAILS)
 
 
 def encode_findings(events: Sequence[FindingEvent]) -> bytes:
@@ -131,7 +137,18 @@ def encode_findings(events: Sequence[FindingEvent]) -> bytes:
 
 def decode_findings(body: bytes) -> list[FindingEvent]:
     """Raises RemoteProtocolError where the body is not a list of FindingEvent."""
-    return _decode_json(body, list[FindingEvent])
+    return _decode_json(body, _FINDINGS)
+
+
+def decode_batches(body: bytes) -> list[Batch]:
+    """Return the batches of one request (MessagePack); their bodies are not looked at yet.
+
+    Raises RemoteProtocolError where it is no list of batches.
+    """
+    try:
+        return _BATCHES.decode(body)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise RemoteProtocolError(f"batches cannot be read: {exc}") from exc
 
 
 def check_body_size(body: bytes) -> None:
@@ -161,13 +178,13 @@ def _compress(plain: bytes) -> bytes:
     return len(plain).to_bytes(4, "little") + packed
 
 
-def _decode_json(body: bytes, shape: type[_Shape]) -> _Shape:
+def _decode_json(body: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:
     check_body_size(body)
     size = int.from_bytes(body[:4], "little")
     if size > MAX_PLAIN_BYTES:
         raise RemoteProtocolError(f"batch of {size} bytes is over {MAX_PLAIN_BYTES}")
     try:
         plain = pa.decompress(body[4:], decompressed_size=size, codec="zstd", asbytes=True)
-        return msgspec.json.decode(plain, type=shape)
+        return decoder.decode(plain)
     except (pa.ArrowException, OSError, ValueError, RecursionError) as exc:
         raise RemoteProtocolError(f"batch cannot be read: {exc}") from exc

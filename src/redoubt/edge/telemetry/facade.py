@@ -17,6 +17,7 @@ import pyarrow as pa
 from redoubt.edge.telemetry import latest_rows
 from redoubt.edge.telemetry.queries import (
     MACHINE_MEASURES,
+    RAW_SPAN_S,
     Buckets,
     Query,
     Series,
@@ -83,8 +84,16 @@ class Telemetry:
     ) -> Series:
         """Return one machine's measures from start to end."""
         buckets = plan_buckets(start, end, points)
+        wanted = tuple(measures)
+        if buckets.end_s - buckets.start_s <= RAW_SPAN_S:
+            series = await self._series(
+                machine_query(organisation, machine, buckets, wanted, from_minutes=False), buckets
+            )
+            # Raw rows may be gone already where minutes are still kept.
+            if buckets.step_s < 60 or not series.is_empty:
+                return series
         return await self._series(
-            machine_query(organisation, machine, buckets, tuple(measures)), buckets
+            machine_query(organisation, machine, buckets, wanted, from_minutes=True), buckets
         )
 
     async def rack_series(

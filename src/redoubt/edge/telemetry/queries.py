@@ -1,8 +1,8 @@
 """Series out of the store: SQL text, its parameters, and the columns that come back.
 
 A series is cut into equal buckets of `step_s`; a bucket without rows is None in every column, so
-that a gap looks like one. Machines' series come from raw rows while a bucket is under a minute,
-from minute roll-ups otherwise. Places come from roll-ups always.
+that a gap looks like one. A machine's series comes from its raw rows, which lie together, or over
+a longer time from its minutes. Places come from minutes always.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import pyarrow as pa
 from redoubt.model.errors import InputError
 
 MAX_POINTS = 5_000
+RAW_SPAN_S = 36 * 3600
+"""Up to here a machine's raw rows come sooner than its minutes: 5 ms a day against 15."""
 
 MACHINE_MEASURES: Mapping[str, tuple[str, str]] = {
     # name: (from machine_minute, from samples)
@@ -59,6 +61,10 @@ class Series(msgspec.Struct, frozen=True):
     at: list[int]
     columns: dict[str, list[float | None]]
 
+    @property
+    def is_empty(self) -> bool:
+        return all(value is None for column in self.columns.values() for value in column)
+
 
 class Buckets(msgspec.Struct, frozen=True):
     start_s: int
@@ -92,13 +98,16 @@ def plan_buckets(start: datetime, end: datetime, points: int) -> Buckets:
 
 
 def machine_query(
-    organisation: str, machine: str, buckets: Buckets, measures: tuple[str, ...]
+    organisation: str,
+    machine: str,
+    buckets: Buckets,
+    measures: tuple[str, ...],
+    from_minutes: bool,
 ) -> Query:
     """Return the query for one machine. Raises InputError for a measure that is none."""
     unknown = [name for name in measures if name not in MACHINE_MEASURES]
     if unknown:
         raise InputError(f"no measure {unknown[0]!r}; expected of {', '.join(MACHINE_MEASURES)}")
-    from_minutes = buckets.step_s >= 60
     fields = ", ".join(
         f"{MACHINE_MEASURES[name][0 if from_minutes else 1]} AS m_{name}" for name in measures
     )
