@@ -125,3 +125,6 @@ def render(lines: Iterable[Line]) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+route_handlers = (get_metrics,)
