@@ -28,26 +28,11 @@ RUNS = 15
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 SITE = SiteId("fort")
 POOL = Pool(PoolId("main"), "Main", "stratum+tcp://pool.example:3333", "acme")
-_FIELDS = [
-    "make",
-    "model",
-    "firmware",
-    "serial",
-    "mac",
-    "hostname",
-    "hashrate_hs",
-    "hashrate_nominal_hs",
-    "power_w",
-    "uptime_s",
-    "boards",
-    "fans",
-    "pools",
-    "errors",
-    "clock_at",
-    "temp_inlet_c",
-    "boards.chips",
-    "boards.serial",
-]
+_FIELDS = (
+    *("make", "model", "firmware", "serial", "mac", "hostname", "hashrate_hs", "power_w"),
+    *("hashrate_nominal_hs", "uptime_s", "boards", "fans", "pools", "errors", "clock_at"),
+    *("temp_inlet_c", "boards.chips", "boards.serial"),
+)
 _SOURCES = {name: Source("stats", NOW) for name in _FIELDS}
 
 

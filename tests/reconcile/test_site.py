@@ -213,6 +213,10 @@ class TestDiscovery:
         assert len(seen) == 51
         assert seen[-1].evidence[0].values["untold"] == 10
 
+    def test_before_the_first_discovery_what_is_open_stays(self) -> None:
+        judgement = judge_site(with_agent(scan=None), NOW)
+        assert not judgement.is_judged("scan_gap", Subject(SubjectKind.ADDRESS, "10.0.0.77"))
+
     def test_a_clean_discovery(self) -> None:
         assert judged("scan_gap", with_agent(scan=ScanView(ended_at=NOW))) == []
 

@@ -81,9 +81,12 @@ class MachineRule(Rule, frozen=True, kw_only=True):
 
 
 class SiteRule(Rule, frozen=True, kw_only=True):
-    """Judges a site as a whole, and may speak of racks, addresses and the agent."""
+    """Judges a site as a whole, and may speak of racks, addresses and the agent.
 
-    judge: Callable[[SiteView, SiteRound, Any], Iterable[tuple[Subject, Verdict]]]
+    `judge` returns None where it can tell nothing of anybody: then all that is open stays.
+    """
+
+    judge: Callable[[SiteView, SiteRound, Any], Iterable[tuple[Subject, Verdict]] | None]
 
 
 class CenterRule(Rule, frozen=True, kw_only=True):

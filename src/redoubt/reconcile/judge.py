@@ -24,7 +24,7 @@ _Kind = TypeVar("_Kind", bound=Rule)
 class Judgement(msgspec.Struct, frozen=True):
     """What one round found, and what it could not tell.
 
-    rules: the names of the rules that were asked.
+    rules: the names of the rules that could tell something.
     unjudged: (rule, subject) pairs that a rule could not tell.
     blind: subjects of which no reading is at hand; `status_rules` were not asked about them.
     """
@@ -53,12 +53,17 @@ def judge_site(view: SiteView, now: datetime, limits: LimitSet = _NO_LIMITS) -> 
     machine_rules, site_rules = _rules_of(MachineRule), _rules_of(SiteRule)
     blind = _judge_machines(view.machines, around, machine_rules, limits, found)
     _join_crowds(machine_rules, around, len(blind), found)
+    asked = {rule.name for rule in machine_rules}
     for rule in site_rules:
-        for subject, verdict in rule.judge(view, around, _limits_of(rule, limits)):
+        verdicts = rule.judge(view, around, _limits_of(rule, limits))
+        if verdicts is None:
+            continue
+        asked.add(rule.name)
+        for subject, verdict in verdicts:
             found.add(rule.name, subject, verdict)
     return Judgement(
         observations=tuple(found.observations),
-        rules=frozenset(rule.name for rule in (*machine_rules, *site_rules)),
+        rules=frozenset(asked),
         unjudged=frozenset(found.unjudged),
         blind=blind,
         status_rules=frozenset(rule.name for rule in machine_rules if rule.reads_status),

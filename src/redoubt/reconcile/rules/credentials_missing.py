@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 
 from redoubt.model.finding import Severity, Subject
 from redoubt.model.status import Why
@@ -12,6 +13,9 @@ from redoubt.reconcile._round import SiteRound
 from redoubt.reconcile._rule import UNJUDGED, NoLimits, SiteRule, Trouble, Verdict
 from redoubt.reconcile.outage import site_subject
 from redoubt.reconcile.views import SiteView
+
+_MOST_READ = 0.8
+"""Of fewer machines than this part it can't be told that none keeps something back."""
 
 
 def judge(
@@ -35,7 +39,7 @@ def _judge_fields(view: SiteView, around: SiteRound) -> Verdict:
             machines[machine.status.family or "unknown"] += 1
             fields.update(locked)
     if not machines:
-        return None if read else UNJUDGED
+        return None if read > _MOST_READ * len(view.machines) else UNJUDGED
     total = machines.total()
     names = ", ".join(sorted(fields))
     facts = tuple(
@@ -52,5 +56,6 @@ RULE = SiteRule(
     "that they take are given.",
     gives="how many machines of each family keep something back, and which fields",
     severity=Severity.INFO,
+    hold_on=timedelta(minutes=1),
     judge=judge,
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from redoubt.model.finding import Severity, Subject, SubjectKind
 from redoubt.reconcile._evidence import agent_fact, agent_subject, clip
 from redoubt.reconcile._round import SiteRound
-from redoubt.reconcile._rule import UNJUDGED, SiteRule, Trouble, Verdict
-from redoubt.reconcile.views import SiteView, StrangeAddress
+from redoubt.reconcile._rule import SiteRule, Trouble, Verdict
+from redoubt.reconcile.views import ScanView, SiteView, StrangeAddress
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,11 +19,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most_strangers: int = 50
 
 
-def judge(view: SiteView, _around: SiteRound, limits: Limits) -> Iterable[tuple[Subject, Verdict]]:
+def judge(
+    view: SiteView, _around: SiteRound, limits: Limits
+) -> Iterable[tuple[Subject, Verdict]] | None:
     scan = view.agent.scan
-    if scan is None:
-        yield agent_subject(view), UNJUDGED
-        return
+    return None if scan is None else _judge_scan(view, scan, limits)
+
+
+def _judge_scan(
+    view: SiteView, scan: ScanView, limits: Limits
+) -> Iterator[tuple[Subject, Verdict]]:
     for stranger in scan.strangers[: limits.most_strangers]:
         yield Subject(SubjectKind.ADDRESS, stranger.address), _stranger(stranger)
     untold = max(0, len(scan.strangers) - limits.most_strangers)
