@@ -19,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from redoubt.edge.batches import BatchKind, body_digest, decode_samples, encode_samples
 from redoubt.edge.spool import Draft, Key, Spool, SpoolStep
+from redoubt.edge.spool_file import SpoolDamaged
+from redoubt.edge.spool_thread import open_spool
 from redoubt.model.errors import ServiceError
 from redoubt.model.ids import MachineId
 from redoubt.model.sample import Sample
@@ -154,8 +156,25 @@ def test_others_cannot_read_the_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_spool_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
-    with pytest.raises(ServiceError, match="spool cannot be used"):
+    with pytest.raises(SpoolDamaged, match="spool is damaged"):
         Spool(path)
+
+
+async def test_a_damaged_spool_is_put_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    damage = b"not a database, but long enough to be taken for one" * 100
+    path.write_bytes(damage)
+    spool = await open_spool(path, 1 << 30)
+    await spool.append([finding()])
+    assert len(await spool.read_group()) == 1
+    await spool.close()
+    (kept,) = tmp_path.glob("spool.sqlite.damaged-*")
+    assert kept.read_bytes() == damage
+
+
+def test_a_spool_that_cannot_be_opened_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match="spool cannot be used"):
+        Spool(tmp_path / "nowhere" / "spool.sqlite")
 
 
 def test_a_full_spool_thins_to_minutes_then_drops_the_oldest(tmp_path: Path) -> None:

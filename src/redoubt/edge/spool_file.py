@@ -63,6 +63,10 @@ class Draft(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class SpoolDamaged(ServiceError):
+    """The file is no database, or one whose pages are not what they should be."""
+
+
 class SpoolFile:
     """Not for two threads at once. Every method raises ServiceError where the disk fails."""
 
@@ -173,5 +177,12 @@ def from_milliseconds(at_ms: int) -> datetime:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except sqlite3.DatabaseError as exc:
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_NOTADB,
+        ):
+            raise SpoolDamaged(f"the spool is damaged: {exc}") from exc
+        raise ServiceError(f"the spool cannot be used: {exc}") from exc
     except (sqlite3.Error, OSError) as exc:
         raise ServiceError(f"the spool cannot be used: {exc}") from exc

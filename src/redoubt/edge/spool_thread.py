@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -12,7 +14,10 @@ from typing import TypeVar
 
 from redoubt.edge.batches import Batch
 from redoubt.edge.spool import Draft, Key, Spool, SpoolState, SpoolStep
+from redoubt.edge.spool_file import SpoolDamaged
+from redoubt.model.errors import ServiceError
 
+_log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
@@ -56,7 +61,11 @@ class SpoolThread:
 
 
 async def open_spool(path: Path, limit_bytes: int) -> SpoolThread:
-    """Open the spool at `path`, or make it. Raises ServiceError where the disk fails."""
+    """Open the spool at `path`, or make it. Raises ServiceError where the disk fails.
+
+    A damaged one is put aside under another name and a new one begun: a site that reads its
+    machines without its backlog is better than one that does not read them.
+    """
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
 
     def free_bytes() -> int:
@@ -65,5 +74,24 @@ async def open_spool(path: Path, limit_bytes: int) -> SpoolThread:
     def make() -> Spool:
         return Spool(path, limit_bytes=limit_bytes, free_bytes=free_bytes)
 
-    spool = await asyncio.get_running_loop().run_in_executor(executor, make)
+    loop = asyncio.get_running_loop()
+    try:
+        spool = await loop.run_in_executor(executor, make)
+    except SpoolDamaged as exc:
+        kept = _put_aside(path)
+        _log.error("%s; it is kept as %s, and a new one is begun", exc, kept)
+        spool = await loop.run_in_executor(executor, make)
     return SpoolThread(spool, executor)
+
+
+def _put_aside(path: Path) -> Path:
+    """Rename a spool with its journal, which belongs to it, and return its new name."""
+    kept = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(kept.with_name(kept.name + suffix))
+    except OSError as exc:
+        raise ServiceError(f"the damaged spool cannot be put aside: {exc}") from exc
+    return kept

@@ -32,6 +32,8 @@ from redoubt.site.poller import Poller
 from redoubt.site.register import RegisterKeeper
 from redoubt.site.roster import Roster, RosterState
 
+FIRST_REGISTER_S = 10.0
+"""How long a new site waits for its first register before it reads without one."""
 _ALIVE_CADENCES = 3
 
 

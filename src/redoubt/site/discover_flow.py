@@ -10,11 +10,11 @@ import logging
 from collections.abc import Iterable
 from contextlib import aclosing
 
-from redoubt.edge.tasks import SayOnce
+from redoubt.edge.tasks import SayOnce, wait_for
 from redoubt.model.errors import InputError, RedoubtError
 from redoubt.model.status import MachineStatus
 from redoubt.reconcile import ScanView, StrangeAddress
-from redoubt.site.agent import Agent
+from redoubt.site.agent import FIRST_REGISTER_S, Agent
 from redoubt.site.networks import MOST_ADDRESSES, Network, parse_networks
 from redoubt.site.scan import scan
 
@@ -26,6 +26,10 @@ async def discover_flow(agent: Agent) -> None:
     """Look around every `discover_every_s` until cancelled, sooner for places without a family."""
     say = SayOnce(_log, "discovery")
     looked_for: set[str] = set()
+    await wait_for(agent.has_register, FIRST_REGISTER_S)
+    if agent.roster.targets():
+        # What is known already is read first, so that it can be left alone here.
+        await asyncio.sleep(agent.config.cadence_s)
     while True:
         try:
             await discover(agent)

@@ -14,13 +14,11 @@ from contextlib import aclosing
 
 from redoubt.edge.tasks import wait_for
 from redoubt.model.sample import sample_of
-from redoubt.site.agent import Agent
+from redoubt.site.agent import FIRST_REGISTER_S, Agent
 from redoubt.site.details import place_of
 from redoubt.site.poller import Poll, Target
 
 GROUPS = 5
-FIRST_REGISTER_S = 10.0
-"""How long a new site waits for its first register before it reads without one."""
 _log = logging.getLogger(__name__)
 
 
