@@ -9,14 +9,13 @@ replies stand, with the times at which they came.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import msgspec
 
-from redoubt.edge.miner import HttpRefusal, Login, MinerClient, OutOfSockets
+from redoubt.edge.miner import HttpRefusal, Login, MinerClient
 from redoubt.edge.miner.client import utc_now
 from redoubt.machines import (
     Auth,
@@ -41,9 +40,6 @@ IDENTITY_RETRY = timedelta(minutes=5)
 """When identity is asked again after a machine did not answer it."""
 _REBOOT_SLACK_S = 5
 """Uptime is whole seconds and machines round: so much less is no reboot."""
-_OUT_OF_SOCKETS_WAIT_S = 5.0
-
-_log = logging.getLogger(__name__)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +210,8 @@ class _Round:
             return silent
         port = self._target.ports.get(call.service, self._driver.services[call.service])
         try:
-            reply = await self._ask(call, Endpoint(self._target.address, port))
+            endpoint = Endpoint(self._target.address, port)
+            reply = await self._client.ask(call, endpoint, self.login)
         except NeedsAuth as exc:
             return Failure("needs_auth", str(exc), self._now())
         except RemoteProtocolError as exc:
@@ -227,15 +224,6 @@ class _Round:
             return failure
         self.answered = True
         return reply
-
-    async def _ask(self, call: Call, endpoint: Endpoint) -> Reply:
-        """Ask until there is a socket to ask with: that we lack one says nothing of the machine."""
-        while True:
-            try:
-                return await self._client.ask(call, endpoint, self.login)
-            except OutOfSockets as exc:
-                _log.warning("waiting to ask %s: %s", endpoint.host, exc)
-                await asyncio.sleep(_OUT_OF_SOCKETS_WAIT_S)
 
 
 def _is_unanswered(identity: Replies) -> bool:

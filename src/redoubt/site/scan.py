@@ -17,7 +17,7 @@ from socket import SOCK_STREAM
 
 import msgspec
 
-from redoubt.edge.miner import ConnectRefused, ConnectTimeout, MinerClient, OutOfSockets
+from redoubt.edge.miner import ConnectRefused, ConnectTimeout, MinerClient
 from redoubt.edge.miner.client import utc_now
 from redoubt.edge.miner.pace import Pace
 from redoubt.machines import Bounds, Call, Driver, Endpoint, Reply, drivers, service_ports
@@ -37,7 +37,6 @@ CONNECTIONS = 2048
 TIMEOUTS_S = (2.5, 6.0)
 """Of the first try and of the second: a full queue of connections drops some, and Linux asks again
 after 1 and 3 seconds."""
-_OUT_OF_SOCKETS_WAIT_S = 0.2
 _NO_API = "speaks no API I know"
 
 
@@ -238,11 +237,7 @@ class _Scanner:
     async def _ask(self, address: str, probe: _Probe, timeout_s: float) -> Reply:
         bounds = Bounds(timeout_s=timeout_s, max_bytes=probe.call.bounds.max_bytes)
         call = msgspec.structs.replace(probe.call, bounds=bounds)
-        while True:
-            try:
-                return await self._client.ask(call, Endpoint(address, probe.port))
-            except OutOfSockets:
-                await asyncio.sleep(_OUT_OF_SOCKETS_WAIT_S)
+        return await self._client.ask(call, Endpoint(address, probe.port))
 
     async def _read(
         self, address: str, known: _Outcome, outcomes: Sequence[_Outcome]

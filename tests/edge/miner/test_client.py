@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import socket
 import time
 from pathlib import Path
@@ -273,3 +274,18 @@ async def test_without_a_password_nothing_is_sent() -> None:
 
 def test_a_login_does_not_show_its_password() -> None:
     assert "hunter2" not in repr(Login("root", "hunter2"))
+
+
+async def test_a_lack_of_sockets_of_ours_is_waited_out(caplog: pytest.LogCaptureFixture) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with machine(saying(b"{}\0")) as endpoint:
+        asyncio.get_running_loop().call_later(
+            0.3, resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard)
+        )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4, hard))
+        try:
+            reply = await MinerClient().ask(call(Transport.CGMINER, 3), endpoint)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert reply.body == b"{}\0"
+    assert len([record for record in caplog.records if "no socket left" in record.message]) == 1

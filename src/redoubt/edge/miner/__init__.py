@@ -5,7 +5,7 @@ within the call's bounds. Start with `exchange`, on which the transports stand.
 """
 
 from redoubt.edge.miner.client import HttpRefusal, Login, MinerClient
-from redoubt.edge.miner.exchange import ConnectRefused, ConnectTimeout, OutOfSockets
+from redoubt.edge.miner.exchange import ConnectRefused, ConnectTimeout
 
 __all__ = [
     "ConnectRefused",
@@ -13,5 +13,4 @@ __all__ = [
     "HttpRefusal",
     "Login",
     "MinerClient",
-    "OutOfSockets",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from redoubt.edge.miner.exchange import Framing, exchange
+from redoubt.edge.miner.exchange import Framing, OutOfSockets, exchange
 from redoubt.edge.miner.framing import (
     CgminerFraming,
     HttpFraming,
@@ -25,6 +27,10 @@ from redoubt.machines._driver import Auth, Call, Endpoint, Reply, Transport
 from redoubt.model.errors import NeedsAuth, RemoteRefused
 
 _MOST_NONCES = 65_536
+_OUT_OF_SOCKETS_WAIT_S = 0.25
+_COMPLAIN_EVERY_S = 60.0
+
+_log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -70,13 +76,13 @@ class MinerClient:
         self._now = now
         self._pace = pace
         self._sessions: dict[Endpoint, _Session] = {}
+        self._complained_at = -math.inf
         self.calls_made = 0
 
     async def ask(self, call: Call, endpoint: Endpoint, login: Login | None = None) -> Reply:
         """Return the reply to one call.
 
-        Raises NeedsAuth without a fitting login, another RemoteError for what the machine does, and
-        OutOfSockets for what we lack.
+        Raises NeedsAuth without a fitting login, and another RemoteError for what the machine does.
         """
         if call.auth is Auth.DIGEST and login is None:
             raise NeedsAuth("no password was given for this machine")
@@ -97,17 +103,32 @@ class MinerClient:
     async def _exchange(
         self, call: Call, endpoint: Endpoint, request: bytes, framing: Framing[_Answer]
     ) -> _Answer:
-        if self._pace is not None:
-            await self._pace.turn()
-        self.calls_made += 1
-        return await exchange(
-            endpoint.host,
-            endpoint.port,
-            request,
-            framing,
-            timeout_s=call.bounds.timeout_s,
-            max_bytes=call.bounds.max_bytes,
-        )
+        """Make one exchange; where we lack a socket, wait: it says nothing of the machine."""
+        while True:
+            if self._pace is not None:
+                await self._pace.turn()
+            try:
+                answer = await exchange(
+                    endpoint.host,
+                    endpoint.port,
+                    request,
+                    framing,
+                    timeout_s=call.bounds.timeout_s,
+                    max_bytes=call.bounds.max_bytes,
+                )
+            except OutOfSockets as exc:
+                self._complain(exc)
+                await asyncio.sleep(_OUT_OF_SOCKETS_WAIT_S)
+                continue
+            finally:
+                self.calls_made += 1
+            return answer
+
+    def _complain(self, shortage: OutOfSockets) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._complained_at >= _COMPLAIN_EVERY_S:
+            self._complained_at = now
+            _log.warning("%s; waiting for one", shortage)
 
     async def _ask_http(self, call: Call, endpoint: Endpoint, login: Login | None) -> bytes:
         if login is None or call.auth is not Auth.DIGEST:
