@@ -71,6 +71,12 @@ def test_the_hashrate_class_that_the_machine_claims_picks_the_watts() -> None:
     assert status.power_w == pytest.approx(2832)
 
 
+@pytest.mark.parametrize("value", [3021.5, "3021.5", "3021.5 (AB)"])
+def test_watts_that_the_machine_tells_are_its_claim(value: object) -> None:
+    status = parse("antminer", antminer(stats=old_stats(chain_power=value)))
+    assert (status.power_w, status.power_kind) == (3021.5, PowerKind.CLAIMED)
+
+
 def test_nothing_is_estimated_for_a_machine_that_hashes_nothing() -> None:
     status = parse("antminer", antminer(summary={"SUMMARY": [{"GHS 5s": 0}]}))
     assert status.power_w is None

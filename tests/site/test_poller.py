@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from redoubt.edge.miner import Login, MinerClient
+from redoubt.edge.miner import HttpRefusal, Login, MinerClient
 from redoubt.machines import Call, Endpoint, Failure, Reply
 from redoubt.model.errors import RemoteError
 from redoubt.model.ids import MachineId
@@ -135,6 +135,14 @@ async def test_a_machine_that_falls_silent_is_offline_and_known_still() -> None:
     assert poll.status.serial == "SMTTXYZ"
     assert poll.status.at == clock.at
     assert poll.status.sources["hashrate_hs"].why is Why.NO_REPLY
+
+
+async def test_a_call_that_is_refused_over_http_silences_no_other() -> None:
+    _clock, client, poller = scripted()
+    client.answers["stats"] = HttpRefusal("answers HTTP 404")
+    poll = await poller.poll(TARGET)
+    assert client.take() == STEADY + IDENTITY
+    assert poll.status.state is MachineState.HASHING
 
 
 async def test_an_identity_call_that_once_fails_keeps_what_was_said_before() -> None:

@@ -135,6 +135,7 @@ FIELDS = (
     Field("hostname", (("system_info", _system_text("hostname")),)),
     Field("hashrate_hs", (("summary", _hashrate_hs), ("stats", stats_hashrate_hs))),
     Field("hashrate_nominal_hs", (("stats", nominal_hs),)),
+    Field("power_w", (("stats", claimed_power_w),)),
     Field("uptime_s", (("summary", _uptime_s), ("stats", stats_uptime_s))),
     Field("clock_at", (("summary", clock_at), ("stats", clock_at))),
     Field("boards", (("stats", boards),)),

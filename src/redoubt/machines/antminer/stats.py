@@ -34,6 +34,7 @@ _MOST_BOARDS_BUILT = 3
 """Of a model that no table knows, up to so many slots are taken to be boards."""
 _RATES = (("GHS 5s", GIGA), ("GHS av", GIGA), ("MHS 5s", MEGA), ("MHS av", MEGA))
 _READINGS = ("chain", "fan", "fan_num", "fan1", "chain_rate1", "chain_acn1", "temp_max", "Elapsed")
+_WATTS = re.compile(r"\s*(-?\d+(?:\.\d+)?)")
 _READING = re.compile(r"(?:^|-)(-?\d+(?:\.\d+)?)")
 
 
@@ -105,6 +106,15 @@ def nominal_hs(document: Any) -> float | None:
     entry = _entry(document)
     unit = hashrate_unit_hs(entry.get("rate_unit"), GIGA)
     return as_hashrate(first(entry, "rate_ideal", "total_rateideal"), unit) or None
+
+
+def claimed_power_w(document: Any) -> float | None:
+    """Return the watts of the firmwares that tell them, as a number or as "3021.5 (AB)"."""
+    value = first(_entry(document), "chain_power", "total_power", "power")
+    if isinstance(value, str):
+        match = _WATTS.match(value[:64])
+        value = match.group(1) if match else None
+    return as_float(value) or None
 
 
 def stats_uptime_s(document: Any) -> int | None:
