@@ -26,8 +26,8 @@ DRIVER = Driver(
     unseen=(
         "No captured `stats`, `version` or `pools` reply of a stock machine was at hand: both "
         "dialects of `stats` are read from documentation, by meaning.",
-        "Watts are read from `chain_power`, `total_power` or `power` where `stats` has one of them; "
-        "stock firmwares mostly do not, and then they are estimated.",
+        "Watts are read from `chain_power`, `total_power` or `power` where `stats` has one; stock "
+        "firmwares mostly do not, and then they are estimated.",
         "Sleep is told by `miner-mode` 1 in the new dialect; not seen on a real machine.",
     ),
 )

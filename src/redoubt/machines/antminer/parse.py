@@ -22,6 +22,7 @@ from redoubt.machines._state import state_of
 from redoubt.machines.antminer.stats import (
     boards,
     claimed_hashrate_hs,
+    claimed_power_w,
     fans,
     is_asleep,
     nominal_hs,
