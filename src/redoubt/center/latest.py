@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redoubt.center.latest_site import NEVER_MS, NUMBERS, STATES, TEXTS, Ints, LatestSite
-from redoubt.edge.batches import MachineDetail
+from redoubt.edge.batches import MachineDetail, keep_replies
 from redoubt.model.ids import MachineId, OrganisationId, RackId, SiteId
 from redoubt.model.status import MachineState
 from redoubt.model.units import efficiency_j_per_th
@@ -114,8 +114,10 @@ class LatestState:
         latest = self._site(organisation, site)
         for detail in details:
             if latest.apply_detail(detail, self.version + 1):
-                packed = zlib.compress(msgspec.json.encode(detail), 1)
-                self._details.setdefault((organisation, detail.machine), {})[site] = packed
+                by_site = self._details.setdefault((organisation, detail.machine), {})
+                if not detail.replies and site in by_site:
+                    detail = keep_replies(detail, _unpack(by_site[site]))
+                by_site[site] = zlib.compress(msgspec.json.encode(detail), 1)
         self._announce()
 
     def sites(self, organisation: OrganisationId) -> list[SiteId]:
@@ -161,7 +163,7 @@ class LatestState:
     def detail(self, organisation: OrganisationId, machine: MachineId) -> Located | None:
         """Return the newest full status of a machine, or None where none came."""
         found = [
-            Located(site, msgspec.json.decode(zlib.decompress(packed), type=MachineDetail))
+            Located(site, _unpack(packed))
             for site, packed in self._details.get((organisation, machine), {}).items()
         ]
         return max(found, key=lambda located: located.detail.status.at, default=None)
@@ -288,3 +290,7 @@ def _hottest_rack(
 def _sum_known(values: npt.NDArray[np.float64]) -> float | None:
     known = values[np.isfinite(values)]
     return float(known.sum()) if len(known) else None
+
+
+def _unpack(packed: bytes) -> MachineDetail:
+    return msgspec.json.decode(zlib.decompress(packed), type=MachineDetail)

@@ -69,6 +69,12 @@ _DETAILS = msgspec.json.Decoder(list[MachineDetail])
 _FINDINGS = msgspec.json.Decoder(list[FindingEvent])
 _BATCHES = msgspec.msgpack.Decoder(list[Batch])
 
+
+def keep_replies(detail: MachineDetail, before: MachineDetail) -> MachineDetail:
+    """Return `detail` with the replies that came before, where it brings none of its own."""
+    return detail if detail.replies else msgspec.structs.replace(detail, replies=before.replies)
+
+
 _ARROW_TYPES: dict[str, Any] = {
     "time_ms": pa.timestamp("ms", tz="UTC"),
     "text": pa.dictionary(pa.int32(), pa.string()),

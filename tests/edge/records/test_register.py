@@ -95,6 +95,18 @@ def test_of_each_machine_the_newest_detail_stays(records: Records) -> None:
     assert list(records.details.load(ZETA)) == []
 
 
+def test_replies_stand_until_others_come(records: Records) -> None:
+    site = SiteId("bunker")
+    bare = msgspec.structs.replace(detail("m1", 9), replies={})
+    records.details.upsert(ACME, site, [detail("m1", 1), bare])
+    known = records.details.get(ACME, site, MachineId("m1"))
+    assert known == msgspec.structs.replace(bare, replies=detail("m1", 1).replies)
+    later = msgspec.structs.replace(detail("m1", 20), replies={})
+    records.details.upsert(ACME, site, [later])
+    known = records.details.get(ACME, site, MachineId("m1"))
+    assert known == msgspec.structs.replace(later, replies=detail("m1", 1).replies)
+
+
 @pytest.fixture
 def reopened(records: Records, tmp_path: Path) -> Iterator[Records]:
     save(records, SMALL)

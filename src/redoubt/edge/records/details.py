@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from redoubt.edge.batches import MachineDetail, decode_details, encode_details
-from redoubt.edge.records.engine import reading, scoped, transaction
+from redoubt.edge.batches import MachineDetail, decode_details, encode_details, keep_replies
+from redoubt.edge.records.engine import Scoped, reading, scoped, transaction
 from redoubt.edge.records.tables import machine_details
 from redoubt.model.errors import RemoteProtocolError, ServiceError
 from redoubt.model.ids import MachineId, OrganisationId, SiteId
@@ -23,37 +23,25 @@ class Details:
         """Keep the newest of each machine; an older one that comes late changes nothing."""
         if not details:
             return
-        rows = [
-            {
-                "site": site,
-                "machine": detail.machine,
-                "at": detail.status.at,
-                "detail": encode_details([detail]),
-            }
-            for detail in sorted(details, key=lambda detail: detail.status.at)
-        ]
+        newest: dict[MachineId, MachineDetail] = {}
+        for detail in sorted(details, key=lambda detail: detail.status.at):
+            before = newest.get(detail.machine, detail)
+            newest[detail.machine] = keep_replies(detail, before)
         scope = scoped(organisation)
         with transaction(self._engine) as connection:
-            known = {
-                (row.machine): row.at
-                for row in connection.execute(
-                    scope.select(
-                        machine_details, machine_details.c.machine, machine_details.c.at
-                    ).where(machine_details.c.site == site)
-                )
-            }
-            newest = {row["machine"]: row for row in rows}
-            fresh = [row for key, row in newest.items() if key not in known]
-            newer = [row for key, row in newest.items() if key in known and row["at"] > known[key]]
+            statement = scope.select(
+                machine_details, machine_details.c.machine, machine_details.c.at
+            )
+            statement = statement.where(machine_details.c.site == site)
+            known = {row.machine: row.at for row in connection.execute(statement)}
+            fresh = [detail for key, detail in newest.items() if key not in known]
             if fresh:
-                connection.execute(scope.insert(machine_details), fresh)
-            for row in newer:
                 connection.execute(
-                    scope.update(machine_details, at=row["at"], detail=row["detail"]).where(
-                        machine_details.c.site == site,
-                        machine_details.c.machine == row["machine"],
-                    )
+                    scope.insert(machine_details), [_row(site, detail) for detail in fresh]
                 )
+            for key, detail in newest.items():
+                if key in known and detail.status.at > known[key]:
+                    _replace(connection, scope, site, detail)
 
     def get(
         self, organisation: OrganisationId, site: SiteId, machine: MachineId
@@ -74,6 +62,25 @@ class Details:
         with reading(self._engine) as connection:
             for row in connection.execute(statement):
                 yield SiteId(row.site), _unpack(row.detail)
+
+
+def _row(site: SiteId, detail: MachineDetail) -> dict[str, object]:
+    return {
+        "site": site,
+        "machine": detail.machine,
+        "at": detail.status.at,
+        "detail": encode_details([detail]),
+    }
+
+
+def _replace(connection: sa.Connection, scope: Scoped, site: SiteId, detail: MachineDetail) -> None:
+    """Put a newer detail in the place of a machine's last one, whose replies may still stand."""
+    here = (machine_details.c.site == site, machine_details.c.machine == detail.machine)
+    if not detail.replies:
+        statement = scope.select(machine_details, machine_details.c.detail).where(*here)
+        detail = keep_replies(detail, _unpack(connection.execute(statement).scalar_one()))
+    changed = scope.update(machine_details, at=detail.status.at, detail=encode_details([detail]))
+    connection.execute(changed.where(*here))
 
 
 def _unpack(packed: bytes) -> MachineDetail:
