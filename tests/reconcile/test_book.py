@@ -140,6 +140,8 @@ class TestUpdating:
             ("hashrate_hs", 100, 89, True),
             ("fan_1_rpm", 5000, 5400, False),
             ("boards_working", 3, 2, True),
+            ("machines", 48, 47, False),
+            ("machines", 48, 40, True),
             ("silent_s", 10, 99_999, False),
             ("last_answered_at", "a", "b", False),
             ("address", "10.0.0.1", "10.0.0.2", True),

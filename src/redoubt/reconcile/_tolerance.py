@@ -52,5 +52,5 @@ def _is_beyond(key: str, said: Scalar, seen: Scalar) -> bool:
     return abs(seen - said) > RELATIVE_TOLERANCE * abs(said)
 
 
-_SCALED_UNITS = ("_hs", "_w", "_wh", "_bytes")
-"""Whole numbers with one of these units are measures; all others are counts, and each counts."""
+_SCALED_UNITS = ("_hs", "_w", "_wh", "_bytes", "machines")
+"""Whole numbers that end so are measures, or counts of a crowd; of all others each one counts."""
