@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import statistics
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
@@ -37,11 +39,27 @@ QUESTIONS = {
 
 
 def main() -> None:
+    """The center is a process of its own, as it is in life; we are its only reader."""
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_measure(Path(folder) / "center"))
+        ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        center = multiprocessing.get_context("spawn").Process(
+            target=_run_center, args=(Path(folder) / "center", theirs)
+        )
+        center.start()
+        theirs.close()
+        try:
+            asyncio.run(_measure(ours.recv()))
+        finally:
+            ours.close()
+            center.join()
 
 
-async def _measure(folder: Path) -> None:
+def _run_center(folder: Path, theirs: Connection) -> None:
+    asyncio.run(_serve(folder, theirs))
+
+
+async def _serve(folder: Path, theirs: Connection) -> None:
+    """Serve until the other end of the pipe is closed."""
     settings = Settings(web_listen="127.0.0.1:0")
     records = make_center(folder, settings, Organisation(ORGANISATION, "Bench"), _now())
     add_people(records, _now())
@@ -52,13 +70,18 @@ async def _measure(folder: Path) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(web.serve(build_app(center), stop, center.live.close))
             await web.wait_ready()
-            # Cookies of an IP address are kept only by a jar that is told so.
-            jar = aiohttp.CookieJar(unsafe=True)
-            async with aiohttp.ClientSession(web.listen.url, cookie_jar=jar) as session:
-                await sign_in(session)
-                for name, path in QUESTIONS.items():
-                    await _ask(session, name, path)
+            theirs.send(web.listen.url)
+            await asyncio.to_thread(theirs.poll, None)
             stop.set()
+
+
+async def _measure(url: str) -> None:
+    # Cookies of an IP address are kept only by a jar that is told so.
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(url, cookie_jar=jar) as session:
+        await sign_in(session)
+        for name, path in QUESTIONS.items():
+            await _ask(session, name, path)
 
 
 async def _ask(session: aiohttp.ClientSession, name: str, path: str) -> None:

@@ -112,14 +112,15 @@ def list_machines(fleet: Fleet, places: list[int], offset: int, limit: int) -> M
     """Return one page of the machines at `places`, in list form."""
     cut = places[offset : offset + min(limit, MAX_ROWS)]
     columns = [getattr(fleet, name) for name in LIST_COLUMNS]
-    picked = [[column[at] for at in cut] for column in columns]
+    if cut != list(fleet.everywhere()):
+        columns = [[column[at] for at in cut] for column in columns]
     return MachineRows(
         at_ms=round(fleet.now.timestamp() * 1000),
         version=fleet.version,
         total=len(places),
         offset=offset,
         columns=LIST_COLUMNS,
-        rows=list(zip(*picked, strict=True)),
+        rows=list(zip(*columns, strict=True)),
     )
 
 
