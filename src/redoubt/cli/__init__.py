@@ -75,8 +75,13 @@ def main() -> NoReturn:
         # The reader of our output has gone (`| head`): nothing is left to say, nor to say it to.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as exc:
+        # What no adapter put in better words: a full disk, a folder that may not be written.
+        where = f" ({exc.filename})" if exc.filename else ""
+        _complain(f"the system refused: {exc.strerror or exc}{where}")
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(error: Exception) -> None:
+def _complain(error: object) -> None:
     click.echo(f"redoubt: {error}", err=True)

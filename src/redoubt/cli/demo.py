@@ -125,10 +125,13 @@ def _recipe(place: _Folder, machines: int, seed: int, port: int | None) -> _Reci
                 "ask for the same, or name another folder"
             )
         return known
-    if place.root.exists() and any(place.root.iterdir()):
-        raise InputError(f"{place.root} holds files already: name an empty or a new folder")
-    place.root.mkdir(parents=True, exist_ok=True)
     recipe = _Recipe(machines, seed, port or _free_port(_WEB_PORT), _free_port(0))
+    try:
+        place.root.mkdir(parents=True, exist_ok=True)
+        if any(place.root.iterdir()):
+            raise InputError(f"{place.root} holds files already: name an empty or a new folder")
+    except OSError as exc:
+        raise InputError(f"{place.root} cannot be used: {exc.strerror}") from exc
     write_file(place.recipe, msgspec.json.encode(recipe))
     return recipe
 

@@ -34,13 +34,23 @@ class SiteFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep the folder for this process. Raises InputError where another one has it."""
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Keep the folder for this process.
+
+        Raises InputError where another one has it, or where there is no such folder.
+        """
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise InputError(
+                f"{self.path} cannot be used as a site's folder ({exc.strerror}): "
+                "enrol it with `redoubt site init`"
+            ) from exc
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise InputError(f"a site agent is already running in {self.path}") from exc
             yield
-        except BlockingIOError as exc:
-            raise InputError(f"a site agent is already running in {self.path}") from exc
         finally:
             os.close(descriptor)
 
