@@ -32,9 +32,12 @@ class Program:
 
     @classmethod
     async def start(cls, *words: str) -> Program:
+        """Start a module of the tests."""
+        return await cls.start_command(sys.executable, "-m", *words)
+
+    @classmethod
+    async def start_command(cls, *words: str) -> Program:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
             *words,
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,

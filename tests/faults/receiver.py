@@ -31,6 +31,7 @@ from redoubt.edge.tls import server_context
 from redoubt.model.finding import FindingEvent
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.model.register.snapshot import SignedSnapshot
+from tests.faults.teller import tell
 
 
 class Death:
@@ -113,34 +114,9 @@ async def run(folder: Path, death: Death) -> None:
             await stop.wait()
             moving.cancel()
     await mover.drain()
-    await tell(inbox, telemetry)
+    say(await tell(inbox, telemetry))
     await telemetry.close()
     await inbox.close()
-
-
-_COUNTS = {
-    "rows": "SELECT count(*) AS n FROM samples",
-    "distinct_rows": "SELECT uniqExact(machine, at) AS n FROM samples",
-    "hashrate": "SELECT sum(toFloat64(hashrate_hs)) AS n FROM samples",
-    "minute_samples": "SELECT sum(samples) AS n FROM machine_minute",
-    "minute_hashing": "SELECT sum(hashing) AS n FROM machine_minute",
-    "minute_hashrate": "SELECT sum(hashrate_sum) AS n FROM machine_minute",
-    "rack_samples": "SELECT sum(samples) AS n FROM rack_minute FINAL",
-    "rack_hashrate": "SELECT sum(hashrate_hs) AS n FROM rack_minute FINAL",
-    "site_samples": "SELECT sum(samples) AS n FROM site_minute FINAL",
-    "site_hashrate": "SELECT sum(hashrate_hs) AS n FROM site_minute FINAL",
-    "site_machines": "SELECT max(machines) AS n FROM site_minute FINAL",
-}
-
-
-async def tell(inbox: Inbox, telemetry: Telemetry) -> None:
-    """Print what is in the store and the inbox."""
-    told: dict[str, object] = {}
-    for name, sql in _COUNTS.items():
-        told[name] = (await telemetry.query(sql)).column("n")[0].as_py()
-    told["conflicts"] = [(c.agent, c.epoch, c.seq) for c in await inbox.conflicts()]
-    told["asides"] = [aside.why for aside in await inbox.asides()]
-    say(f"told {json.dumps(told)}")
 
 
 def say(line: str) -> None:
