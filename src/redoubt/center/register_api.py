@@ -57,7 +57,7 @@ async def export_register(center: Center, principal: Principal, name: str) -> Re
     else:
         text, kind = await asyncio.to_thread(write_csv, register, table), "text/csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, media_type=f"{kind}; charset=utf-8", headers=headers)
+    return Response(text, media_type=kind, headers=headers)
 
 
 @post(
