@@ -46,7 +46,8 @@ def _judge_fields(view: SiteView, around: SiteRound) -> Verdict:
         agent_fact(around.now, f"{count} of family {family}", machines=count, family=family)
         for family, count in sorted(machines.items())
     )
-    title = f"{total} machine{'s' if total > 1 else ''} keep back {names} without credentials"
+    who = f"{total} machines keep" if total > 1 else "1 machine keeps"
+    title = f"{who} back {names} without credentials"
     return Trouble(Severity.INFO, title, "partly_locked", facts)
 
 
