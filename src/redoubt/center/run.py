@@ -52,7 +52,7 @@ async def run_center(
         async with open_center(folder, settings) as center:
             port = AgentPort(_office(center))
             mover = Mover(
-                center.inbox, center.telemetry, center.latest, _shelves(center), center.clock
+                center.inbox, center.telemetry, center.latest, shelves_of(center), center.clock
             )
             center.mover_figures = mover.figures
             judge = CenterJudge(center, port.contacts)
@@ -90,7 +90,8 @@ def _office(center: Center) -> Office:
     )
 
 
-def _shelves(center: Center) -> Shelves:
+def shelves_of(center: Center) -> Shelves:
+    """Where the mover puts details and findings."""
     records, ours = center.records, center_rules()
 
     def apply_findings(
