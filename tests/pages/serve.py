@@ -27,6 +27,7 @@ from redoubt.center.serve import WebPort
 from redoubt.center.settings import Settings
 from redoubt.edge.telemetry import SiteRows
 from redoubt.model.register import Organisation
+from redoubt.model.sample import Sample
 from redoubt.model.status import MachineState
 from tests.pages import hostile
 from tests.pages.mine import (
@@ -42,6 +43,7 @@ from tests.pages.mine import (
 )
 from tests.pages.people import ORGANISATION, add_people
 
+Told = dict[str, tuple[MachineState, float]]
 SIZES = {"mine": 120, "moving": 1000, "dark": 120, "large": 5000}
 
 
@@ -52,6 +54,7 @@ async def main(folder: Path, kind: str) -> None:
     records.close()
     web = WebPort(settings.web(), None, None)
     stop = asyncio.Event()
+    told: Told = {}
     async with open_center(CenterFolder(folder), settings) as center:
         mines = await _furnish(center, kind)
         async with asyncio.TaskGroup() as tasks:
@@ -61,8 +64,8 @@ async def main(folder: Path, kind: str) -> None:
             if kind == "moving":
                 running.append(tasks.create_task(_move(center, mines[0])))
             if kind != "dark" and mines:
-                running.append(tasks.create_task(_keep_fresh(center, mines[0])))
-            await _obey(center, mines)
+                running.append(tasks.create_task(_keep_fresh(center, mines[0], told)))
+            await _obey(center, mines, told)
             stop.set()
             for task in running[1:]:
                 task.cancel()
@@ -93,12 +96,12 @@ async def _furnish(center: Center, kind: str) -> list[Mine]:
     return mines
 
 
-async def _keep_fresh(center: Center, mine: Mine) -> None:
-    """Sweep every 15 s, as an agent does."""
+async def _keep_fresh(center: Center, mine: Mine, told: Told) -> None:
+    """Sweep every 15 s, as an agent does; what we were told of a machine stays so."""
     while True:
         await asyncio.sleep(15)
         now = _now()
-        rows = samples_table(samples_at(mine, now))
+        rows = samples_table([_as_told(sample, told) for sample in samples_at(mine, now)])
         center.latest.apply_samples(ORGANISATION, mine.site.id, rows, now)
 
 
@@ -110,25 +113,29 @@ async def _move(center: Center, mine: Mine) -> None:
         center.latest.apply_samples(ORGANISATION, mine.site.id, rows, now)
 
 
-async def _obey(center: Center, mines: list[Mine]) -> None:
+async def _obey(center: Center, mines: list[Mine], told: Told) -> None:
     while True:
         line = await asyncio.to_thread(sys.stdin.readline)
         match line.split():
             case ["cell", machine, state, temp]:
-                mine = mines[0]
                 now = _now()
-                sample = next(s for s in samples_at(mine, now) if s.machine == machine)
-                changed = msgspec.structs.replace(
-                    sample, at=now, state=MachineState(state), temp_chip_max_c=float(temp)
-                )
-                center.latest.apply_samples(
-                    ORGANISATION, mine.site.id, samples_table([changed]), now
-                )
+                told[machine] = (MachineState(state), float(temp))
+                sample = next(s for s in samples_at(mines[0], now) if s.machine == machine)
+                changed = msgspec.structs.replace(_as_told(sample, told), at=now)
+                rows = samples_table([changed])
+                center.latest.apply_samples(ORGANISATION, mines[0].site.id, rows, now)
                 _say("ok")
             case [] | ["quit"]:
                 return
             case _:
                 _say("unknown command")
+
+
+def _as_told(sample: Sample, told: Told) -> Sample:
+    if sample.machine not in told:
+        return sample
+    state, temp_c = told[sample.machine]
+    return msgspec.structs.replace(sample, state=state, temp_chip_max_c=temp_c)
 
 
 def _say(line: str) -> None:

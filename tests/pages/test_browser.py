@@ -90,6 +90,30 @@ def test_a_change_reaches_the_open_machine(page: Page, mine: Served) -> None:
     mine.tell("cell m-0033 sleeping 31")
     expect(page.locator(".head .state")).to_have_text("sleeping")
     expect(page.locator(".kpis")).to_contain_text("31°C")
+    mine.tell("cell m-0033 hashing 59")
+    expect(page.locator(".kpis")).to_contain_text("59°C")
+
+
+def test_the_plot_outlives_what_is_swapped_around_it(page: Page, mine: Served) -> None:
+    expect(page.locator("#plot-fleet canvas")).to_have_count(1)
+    page.locator("#plot-fleet canvas").evaluate("canvas => canvas.dataset.mine = 'yes'")
+    before = page.locator("#now-top").get_attribute("data-now")
+    mine.tell("cell m-0034 hashing 60")
+    expect(page.locator("#now-top")).not_to_have_attribute("data-now", before or "")
+    expect(page.locator("#plot-fleet canvas")).to_have_attribute("data-mine", "yes")
+    expect(page.locator("#plot-fleet canvas")).to_have_count(1)
+
+
+def test_what_somebody_marks_is_not_swapped_away(page: Page, mine: Served) -> None:
+    page.goto(f"{mine.url}/machines/m-0035")
+    expect(page.locator("[data-link]")).to_have_text("live")
+    page.locator(".head h1").select_text()
+    mine.tell("cell m-0035 sleeping 33")
+    page.wait_for_timeout(4_500)
+    expect(page.locator(".head .state")).to_have_text("hashing")
+    page.evaluate("getSelection().removeAllRanges()")
+    mine.tell("cell m-0035 sleeping 34")
+    expect(page.locator(".head .state")).to_have_text("sleeping")
 
 
 def test_every_measure_has_a_legend_in_words(page: Page, mine: Served) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -198,7 +199,9 @@ def _registered_racks(fleet: Fleet, site: str) -> list[RackBlock]:
             levels=rack.levels,
             positions=rack.positions,
         )
-        for rack in sorted(racks, key=lambda rack: (buildings[rack.building], rack.id))
+        for rack in sorted(
+            racks, key=lambda rack: (natural(buildings[rack.building]), natural(rack.name), rack.id)
+        )
         if 0 < rack.levels <= MAX_LEVELS and 0 < rack.positions <= MAX_POSITIONS
     ]
 
@@ -233,6 +236,12 @@ def _place_the_rest(
             spot = (len(blocks), nth // wide + 1, nth % wide + 1)
         filled.append(spot)
     return [*blocks, block], filled
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return what to sort a name by, so that "Hall 2" comes before "Hall 10"."""
+    parts = re.split(r"(\d{1,12})", name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _scaled(value: float | None, factor: int) -> int | None:

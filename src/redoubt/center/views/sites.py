@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from redoubt.center.views.fleet import HASHING, Fleet
+from redoubt.center.views.heatmap import natural
 from redoubt.center.views.overview import SiteSummary
 from redoubt.center.views.totals import Cause, RackHeat, causes_by_machine, count_causes, rack_heats
 from redoubt.edge.records.agents import Agent
@@ -91,4 +92,6 @@ def _rack_lines(
                 max_c=None if heat is None else heat.max_c,
             )
         )
-    return tuple(sorted(lines, key=lambda line: (line.building, line.name, line.id)))
+    return tuple(
+        sorted(lines, key=lambda line: (natural(line.building), natural(line.name), line.id))
+    )

@@ -5,6 +5,7 @@ An unknown value is an en dash and never a zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -131,8 +132,8 @@ def value(key: str, scalar: Scalar) -> str:
         return UNKNOWN
     if isinstance(scalar, bool):
         return "yes" if scalar else "no"
-    if isinstance(scalar, str):
-        return scalar
+    if isinstance(scalar, str) or not math.isfinite(scalar):
+        return str(scalar)
     for ending, form in _BY_UNIT:
         if key.endswith(ending):
             return str(form(scalar))

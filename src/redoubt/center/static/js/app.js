@@ -13,7 +13,11 @@ function say(state, text) {
 
 document.addEventListener("htmx:sseOpen", () => say("live", "live"));
 document.addEventListener("htmx:sseError", () => say("lost", "connection lost"));
-document.addEventListener("htmx:responseError", () => say("lost", "no answer"));
+document.addEventListener("htmx:responseError", (event) => {
+  // Whoever is no longer signed in is led to the form, and back from there.
+  if (event.detail.xhr.status === 401) location.reload();
+  else say("lost", "no answer");
+});
 document.addEventListener("htmx:afterSwap", () => say("live", "live"));
 
 document.addEventListener("htmx:beforeRequest", (event) => {

@@ -10,6 +10,8 @@ const NONE = -(2 ** 31);
 const GAP = 2;
 const LABEL = 17;
 const BUILDING = 26;
+const BETWEEN = 12;
+const APART = 36;
 const STATE = { hashing: 0, degraded: 1, sleeping: 2, offline: 3, needs_auth: 4, stale: 5, unknown: 6 };
 export const STATE_WORDS = {
   hashing: "hashing",
@@ -39,7 +41,7 @@ export function drawGlyph(context, state, x, y, size, fill) {
   }
   if (state === STATE.stale) {
     // What was last heard stays visible, but veiled: it must not look like now.
-    context.globalAlpha = 0.4;
+    context.globalAlpha = 0.5;
     context.fillStyle = fill;
     context.fillRect(x, y, size, size);
     context.globalAlpha = 1;
@@ -171,9 +173,9 @@ export class HeatMap {
   /** Lay the racks out for a width and draw everything. Returns the height. */
   layOut(width) {
     const { racks } = this.map;
-    this.size = pickSize(racks, width);
-    this.pitch = this.size + GAP;
-    const blocks = placeRacks(racks, width, this.pitch);
+    const { size, placed: blocks } = plan(racks, width);
+    this.size = size;
+    this.pitch = size + GAP;
     this.width = width;
     this.height = blocks.height;
     this.blocks = blocks.racks;
@@ -203,7 +205,7 @@ export class HeatMap {
     const family = getComputedStyle(this.canvas).fontFamily;
     context.font = `550 13px ${family}`;
     context.fillStyle = PALETTE.soft;
-    for (const { text, y } of headings) context.fillText(text, 0, y);
+    for (const { text, x, y } of headings) context.fillText(text, x, y);
     context.font = `11px ${family}`;
     this.map.racks.forEach((rack, at) => {
       const block = this.blocks[at];
@@ -308,40 +310,58 @@ function fit(context, text, width) {
   return cut;
 }
 
-/** The largest cell for which the racks are not much higher than a screen. */
-function pickSize(racks, width) {
+/** How to lay out: the largest cells, and how many buildings beside each other, that fit a screen. */
+function plan(racks, width) {
   const highest = width < 600 ? 1400 : 640;
-  for (let size = 24; size > 9; size--) {
-    if (placeRacks(racks, width, size + GAP).height <= highest) return size;
+  let least = null;
+  for (let size = 24; size >= 9; size--) {
+    for (let columns = 1; columns <= Math.max(1, Math.floor(width / 320)); columns++) {
+      const placed = placeRacks(racks, width, size + GAP, columns);
+      if (placed.height <= highest) return { size, placed };
+      if (size === 9 && (!least || placed.height < least.placed.height)) least = { size, placed };
+    }
   }
-  return 9;
+  return least;
 }
 
-/** Lay racks in lines from the left; a building begins a line of its own. */
-function placeRacks(racks, width, pitch) {
+/** Lay buildings in columns and lines, and each one's racks in lines of their own. */
+function placeRacks(racks, width, pitch, columns) {
   const placed = [];
   const headings = [];
-  let [x, y, lineHeight, building] = [0, 0, 0, null];
+  const most = (width - (columns - 1) * APART) / columns;
+  let [left, top, lineHeight] = [0, 0, 0];
+  let first = 0;
+  while (first < racks.length) {
+    const { building } = racks[first];
+    let last = first;
+    while (last < racks.length && racks[last].building === building) last++;
+    const block = placeBlock(racks.slice(first, last), most, pitch);
+    if (left > 0 && left + block.width > width) {
+      [left, top, lineHeight] = [0, top + lineHeight + BETWEEN, 0];
+    }
+    const head = building ? BUILDING : 0;
+    if (building) headings.push({ text: building, x: left, y: top + 13 });
+    for (const rack of block.racks) placed.push({ ...rack, x: rack.x + left, y: rack.y + top + head });
+    lineHeight = Math.max(lineHeight, block.height + head);
+    left += Math.max(block.width, most) + APART;
+    first = last;
+  }
+  return { racks: placed, headings, height: Math.ceil(top + lineHeight + 4) };
+}
+
+function placeBlock(racks, most, pitch) {
+  const placed = [];
+  let [x, y, lineHeight, width] = [0, 0, 0, 0];
   for (const rack of racks) {
     const rackWidth = Math.max(rack.positions * pitch, 30);
     const rackHeight = LABEL + rack.levels * pitch;
-    if (rack.building !== building) {
-      y += placed.length ? lineHeight + 12 : 0;
-      building = rack.building;
-      if (building) {
-        headings.push({ text: building, y: y + 13 });
-        y += BUILDING;
-      }
-      [x, lineHeight] = [0, 0];
-    } else if (x + rackWidth > width) {
-      y += lineHeight + 12;
-      [x, lineHeight] = [0, 0];
-    }
+    if (x > 0 && x + rackWidth > most) [x, y, lineHeight] = [0, y + lineHeight + BETWEEN, 0];
     placed.push({ x, y, width: rackWidth, height: rackHeight });
-    x += rackWidth + 12;
+    width = Math.max(width, x + rackWidth);
+    x += rackWidth + BETWEEN;
     lineHeight = Math.max(lineHeight, rackHeight);
   }
-  return { racks: placed, headings, height: Math.ceil(y + lineHeight + 4) };
+  return { racks: placed, width, height: y + lineHeight };
 }
 
 export const STATES = NAMES;

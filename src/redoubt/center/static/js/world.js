@@ -51,10 +51,10 @@ function drawSites(group) {
     const [x, y] = project(Number(dataset.lon), Number(dataset.lat));
     const link = make("a", { href, class: "bad" in dataset ? "is-bad" : "" }, group);
     make("title", {}, link).textContent = dataset.name;
-    make("circle", { class: "ring", cx: x, cy: y, r: 11 }, link);
-    make("circle", { class: "dot", cx: x, cy: y, r: 5.5 }, link);
+    make("circle", { class: "ring", cx: x, cy: y, r: 16 }, link);
+    make("circle", { class: "dot", cx: x, cy: y, r: 8 }, link);
     const end = x > WIDTH * 0.75;
-    const label = make("text", { x: end ? x - 17 : x + 17, y: y + 4, "text-anchor": end ? "end" : "start" }, link);
+    const label = make("text", { x: end ? x - 24 : x + 24, y: y + 6, "text-anchor": end ? "end" : "start" }, link);
     label.textContent = dataset.name.length > 24 ? `${dataset.name.slice(0, 23)}…` : dataset.name;
   }
   return sites.length;
