@@ -16,6 +16,7 @@ from redoubt.model.register import RegisterSlice
 
 MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 _DOMAIN = b"redoubt/register/v1\n"
+_SLICES = msgspec.json.Decoder(RegisterSlice)
 
 
 class SignedSnapshot(msgspec.Struct, frozen=True):
@@ -45,6 +46,6 @@ def open_snapshot(snapshot: SignedSnapshot, pinned_key: Ed25519PublicKey) -> Reg
             "register snapshot is not signed by the center that this site enrolled with"
         ) from exc
     try:
-        return msgspec.json.decode(snapshot.body, type=RegisterSlice)
+        return _SLICES.decode(snapshot.body)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise RemoteProtocolError(f"signed register snapshot cannot be read: {exc}") from exc
