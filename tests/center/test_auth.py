@@ -129,6 +129,9 @@ async def test_errors_are_sentences_as_json_or_as_a_page(center: Center, connect
     odd = await client.post("/api/v1/users", json={"email": 5})
     assert odd.status_code == 400
     assert "email" in odd.json()["error"]
+    for deep in (b'{"email":' + b"[" * 8000, b"[" * 8000 + b"]" * 8000):
+        answer = await client.post("/api/v1/users", content=deep)
+        assert answer.status_code == 400
     large = await client.post("/api/v1/users", content=b"x" * 20_000)
     assert large.status_code == 413
 

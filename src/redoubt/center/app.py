@@ -30,7 +30,13 @@ from redoubt.center import (
 )
 from redoubt.center.auth import Authenticate, csrf_of, is_secure, permit, provide_principal
 from redoubt.center.context import Center
-from redoubt.center.errors import on_bug, on_http_error, on_input_error, on_redoubt_error
+from redoubt.center.errors import (
+    on_bug,
+    on_http_error,
+    on_input_error,
+    on_redoubt_error,
+    on_too_deep,
+)
 from redoubt.center.security import SecurityHeaders
 from redoubt.model.errors import InputError, RedoubtError
 
@@ -66,6 +72,7 @@ def build_app(center: Center) -> Litestar:
             HTTPException: on_http_error,
             InputError: on_input_error,
             RedoubtError: on_redoubt_error,
+            RecursionError: on_too_deep,
             Exception: on_bug,
         },
         before_send=[SecurityHeaders(is_secure=is_secure(center))],

@@ -56,6 +56,11 @@ def on_redoubt_error(request: AnyRequest, error: RedoubtError) -> Response[Any]:
     return respond(request, status, str(error))
 
 
+def on_too_deep(request: AnyRequest, _error: RecursionError) -> Response[Any]:
+    """JSON that is brackets all the way down: msgspec stops at Python's depth."""
+    return respond(request, 400, "what was sent is nested too deeply")
+
+
 def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
     """Anything else is ours to mend: logged whole, told briefly. The path may hold a secret."""
     log.error("a request failed: %s", type(error).__name__, exc_info=error)
