@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.center.latest import LatestState
+from redoubt.center.live import Live, cell_events
 from redoubt.center.views import words
 from redoubt.center.views.fleet import HEARD, Fleet, join_fleet, make_roster, parse_slot
-from redoubt.center.views.heatmap import CELL_COLUMNS, changed_cells, is_laid_out, make_layout
+from redoubt.center.views.heatmap import (
+    CELL_COLUMNS,
+    Cells,
+    changed_cells,
+    is_laid_out,
+    make_layout,
+)
 from redoubt.center.views.machines import MachineFilter, list_machines, pick_machines
 from redoubt.center.views.overview import make_overview, sentence
 from redoubt.center.views.totals import causes_by_machine, count_causes, rack_heats, sum_up
@@ -261,3 +268,16 @@ def test_words_keep_number_and_unit_apart() -> None:
 def test_any_value_of_evidence_can_be_said(value: object) -> None:
     for key in ("x", "x_hs", "x_w", "x_c", "x_s", "x_share", "x_rpm", "x_j_per_th"):
         assert isinstance(words.value(key, value), str)  # type: ignore[arg-type]
+
+
+def test_a_large_change_is_cut_into_pushes_of_a_thousand() -> None:
+    mine = plan_mine(north(), 2500, trouble=0)
+    latest = LatestState()
+    samples = [hashing(machine.id) for machine in mine.machines]
+    latest.apply_samples(ORGANISATION, NORTH, samples_table(samples), NOW)
+    cells = Live(latest).changes(ORGANISATION, mine.register(ORGANISATION), "north", NOW, -1)
+    assert cells is not None
+    pushes = list(cell_events(cells))
+    parts = [msgspec.json.decode(push.split(b"\ndata: ")[1], type=Cells) for push in pushes]
+    assert [len(part.i) for part in parts] == [1000, 1000, 500]
+    assert sorted(at for part in parts for at in part.i) == list(range(2500))
