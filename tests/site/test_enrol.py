@@ -72,6 +72,21 @@ async def test_a_machine_in_the_middle_with_the_right_authority_gets_no_secret(
             await enrol(SiteFolder(tmp_path / "site"), middle.web_url, center.token)
 
 
+async def test_a_web_port_with_a_certificate_that_the_system_trusts_can_enrol_sites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's own certificate, or a TLS proxy, stands before many a web port."""
+    folder = SiteFolder(tmp_path / "site")
+    async with (
+        center_end(tmp_path / "center", https=True) as center,
+        center_end(tmp_path / "proxy", https=True) as proxy,
+    ):
+        proxy.authority, proxy.token = center.authority, center.token
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "proxy" / "ca.crt"))
+        await enrol(folder, proxy.web_url, center.token)
+    assert parse_agent_identity(load_certificate(folder.certificate)) == IDENTITY
+
+
 async def test_a_used_token_is_refused_with_the_centers_words(tmp_path: Path) -> None:
     async with center_end(tmp_path / "center") as center:
         spent = EnrolmentToken("x" * 43, center.token.fingerprint)

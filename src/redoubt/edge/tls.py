@@ -34,7 +34,8 @@ def client_context(
 
 
 def pinned_context(authority_pem: str | None) -> ssl.SSLContext:
-    """Return TLS 1.3 for a client that trusts one authority, known by its PEM text.
+    """Return TLS 1.3 for a client of the web port: the center's authority, known by its PEM text,
+    and the system's, since an operator's own certificate or a TLS proxy may stand there.
 
     With None it trusts nobody and verifies nothing: good only for fetching what is public and will
     be held against a fingerprint.
@@ -45,6 +46,7 @@ def pinned_context(authority_pem: str | None) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     else:
         context.load_verify_locations(cadata=authority_pem)
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     return context
 
 

@@ -1,8 +1,8 @@
 """Becoming a center's site, and coming back after a time in the dark.
 
 The token pins the center's authority: its certificate is fetched first, with nothing secret sent,
-and held against the token's fingerprint; only over a connection that this authority vouches for
-does the token travel. Plain http is spoken on loopback only.
+and held against the token's fingerprint; only over a connection that this authority or one of the
+system's vouches for does the token travel. Plain http is spoken on loopback only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from redoubt.edge.keys import (
     save_key,
     sign_renewal,
 )
-from redoubt.edge.tls import client_context, pinned_context
+from redoubt.edge.tls import pinned_context
 from redoubt.model.errors import InputError, RemoteError, RemoteProtocolError
 from redoubt.site.config import SiteConfig, save_config
 from redoubt.site.folder import SiteFolder
@@ -82,7 +82,7 @@ async def renew_after_expiry(folder: SiteFolder, center_url: str) -> x509.Certif
     csr_pem = request_certificate(key)
     signature = base64.b64encode(sign_renewal(key, csr_pem)).decode()
     old_pem = folder.certificate.read_text(encoding="ascii")
-    context = client_context(folder.authority) if _is_https(center_url) else None
+    context = _pinned(center_url, folder.authority.read_text(encoding="ascii"))
     request = RenewRequest(old_pem, csr_pem, signature)
     answer = await _ask(center_url, RENEW_PATH, context, request)
     return keep_certificate(folder, _decode(answer, RenewReply).certificate_pem)
