@@ -118,7 +118,7 @@ def test_what_somebody_marks_is_not_swapped_away(page: Page, mine: Served) -> No
 
 def test_every_measure_has_a_legend_in_words(page: Page, mine: Served) -> None:
     open_map(page, mine)
-    for value, first in (("rate", "105 %"), ("power", "0 kW"), ("age", "0 s"), ("temp", "45 °C")):
+    for value, first in (("rate", "105 %"), ("power", "0 kW"), ("age", "0 s"), ("temp", "55 °C")):
         page.locator(f"input[value={value}]").check(force=True)
         expect(page.locator(".legend .ticks span").first).to_have_text(first)
     expect(page.locator("[data-shapes] > span")).to_have_count(7)

@@ -139,6 +139,15 @@ def test_causes_come_from_findings_and_else_from_states(mine: Mine) -> None:
     }
 
 
+def test_a_machine_degraded_to_nothing_does_not_hash(mine: Mine) -> None:
+    still = hashing("m-0001", state=MachineState.DEGRADED, hashrate_hs=0)
+    fleet = fleet_of(mine, [still, hashing("m-0002"), hashing("m-0003")])
+    assert sum_up(fleet, fleet.everywhere()).hashing == 2
+    (cause,) = count_causes(fleet, fleet.everywhere(), {})
+    assert words.cause_label(cause.cause) == "answers, hashes nothing"
+    assert pick_machines(fleet, MachineFilter(state="not_hashing")) == [0]
+
+
 def test_the_hottest_rack_is_the_one_that_is_hot_on_average() -> None:
     mine = plan_mine(north(), 40, trouble=0)
     fleet = fleet_of(

@@ -98,6 +98,10 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError:
             return None
 
+    def is_hashing(self, place: int) -> bool:
+        """Whether a machine hashes now. One that is degraded down to nothing does not."""
+        return self.state[place] in HASHING and self.hashrate_hs[place] != 0
+
     def age_s(self, place: int) -> float | None:
         at_ms = self.at_ms[place]
         return None if at_ms is None else max(0.0, self.now.timestamp() - at_ms / 1000)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from redoubt.center.views.fleet import HASHING, STATES, Fleet
+from redoubt.center.views.fleet import STATES, Fleet
 from redoubt.center.views.totals import cause_of
 from redoubt.model.errors import InputError
 
@@ -94,14 +94,14 @@ def pick_machines(
             column = getattr(fleet, name)
             places = [at for at in places if column[at] == value]
     if wanted.state == "not_hashing":
-        places = [at for at in places if fleet.state[at] not in HASHING]
+        places = [at for at in places if not fleet.is_hashing(at)]
     elif wanted.state:
         places = [at for at in places if fleet.state[at] == wanted.state]
     if wanted.cause:
         places = [
             at
             for at in places
-            if fleet.state[at] not in HASHING and cause_of(fleet, at, causes or {}) == wanted.cause
+            if not fleet.is_hashing(at) and cause_of(fleet, at, causes or {}) == wanted.cause
         ]
     if wanted.text:
         places = [at for at in places if _has(fleet, at, wanted.text.casefold())]

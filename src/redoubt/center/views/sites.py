@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from redoubt.center.views.fleet import HASHING, Fleet
+from redoubt.center.views.fleet import Fleet
 from redoubt.center.views.heatmap import natural
 from redoubt.center.views.overview import SiteSummary
 from redoubt.center.views.totals import Cause, RackHeat, causes_by_machine, count_causes, rack_heats
@@ -84,7 +84,7 @@ def _rack_lines(
                 name=rack.name if rack is not None else rack_id or "No place",
                 building=buildings.get(rack.building, "") if rack is not None else "",
                 machines=len(members),
-                hashing=sum(fleet.state[at] in HASHING for at in members),
+                hashing=sum(fleet.is_hashing(at) for at in members),
                 hashrate_hs=sum(fleet.hashrate_hs[at] or 0.0 for at in fresh),
                 expected_hs=sum(fleet.nominal_hs[at] or 0.0 for at in members),
                 power_w=sum(fleet.power_w[at] or 0.0 for at in fresh),

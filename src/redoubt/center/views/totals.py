@@ -90,7 +90,7 @@ def sum_up(fleet: Fleet, places: Iterable[int]) -> Totals:
     ]
     return Totals(
         machines=len(chosen),
-        hashing=sum(states[state] for state in HASHING),
+        hashing=sum(fleet.is_hashing(at) for at in fresh),
         states=dict(states),
         hashrate_hs=_sum_known([fleet.hashrate_hs[at] for at in fresh]),
         expected_hs=expected,
@@ -112,9 +112,7 @@ def count_causes(
     `findings` are the causes that open findings give, by machine; where there is none, the state is
     the cause.
     """
-    counts = Counter(
-        cause_of(fleet, at, findings) for at in places if fleet.state[at] not in HASHING
-    )
+    counts = Counter(cause_of(fleet, at, findings) for at in places if not fleet.is_hashing(at))
     most = max(counts.values(), default=1)
     return tuple(Cause(cause, number, number / most) for cause, number in counts.most_common())
 
@@ -124,6 +122,8 @@ def cause_of(fleet: Fleet, place: int, findings: Mapping[str, str]) -> str:
     state = fleet.state[place]
     if state in ("stale", "unknown"):
         return state
+    if state in HASHING:
+        state = "idle"
     return findings.get(fleet.machine[place], "no_reply" if state == "offline" else state)
 
 

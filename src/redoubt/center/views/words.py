@@ -28,7 +28,10 @@ CAUSE_LABELS = {
     "needs_auth": "needs a password",
     "sleeping": "asleep",
     "unknown": "never heard of",
-    "degraded": "degraded",
+    "idle": "answers, hashes nothing",
+    "no_pool": "no pool answers",
+    "no_boards": "no hashboard answers",
+    "fault": "reports a fault",
 }
 STATE_LABELS = {
     "hashing": "hashing",

@@ -2,6 +2,7 @@
 
 const COLOURS = { first: "#8ccbe0", second: "#e8b84e", faint: "#808d99", grid: "#1b222a" };
 const REFRESH_MS = 60000;
+const FEW = 12;
 
 const KINDS = {
   fleet: {
@@ -42,10 +43,17 @@ function digits(value) {
 
 async function draw(figure, state) {
   const kind = KINDS[figure.dataset.plot];
-  const answer = await fetch(figure.dataset.src);
-  if (!answer.ok) return nothing(figure, "The center cannot say just now.");
-  const series = await answer.json();
   const { first, second } = kind;
+  const known = (found) => (found.columns[first.column] ?? []).filter((value) => value !== null).length;
+  let hours = 24;
+  let series = await fetchSeries(figure.dataset.src);
+  if (series && known(series) < FEW) {
+    // A mine that was just connected has no day to show yet, but it has an hour.
+    hours = 1;
+    series = await fetchSeries(figure.dataset.src.replace(/hours=\d+&points=\d+/, "hours=1&points=60"));
+  }
+  if (!series) return nothing(figure, "The center cannot say just now.");
+  figure.closest(".panel").querySelector("[data-span]").textContent = `last ${hours} h`;
   const values = [first, second].map(({ column }) => series.columns[column] ?? []);
   if (values.every((column) => column.every((value) => value === null))) {
     return nothing(figure, "Nothing was recorded in this time.");
@@ -55,12 +63,18 @@ async function draw(figure, state) {
   const scale = (column, [size]) => column.map((value) => (value === null ? null : value / size));
   const data = [series.at, scale(values[0], scales[0]), scale(values[1], scales[1])];
   if (expected) data.push(series.at.map(() => expected / scales[0][0]));
-  const shape = JSON.stringify([scales, data.length]);
+  const isSparse = known(series) < FEW;
+  const shape = JSON.stringify([scales, data.length, hours, isSparse]);
   if (state.plot && state.shape === shape) return state.plot.setData(data);
   state.plot?.destroy();
   figure.replaceChildren();
   state.shape = shape;
-  state.plot = new uPlot(options(figure, kind, scales, expected, series.step_s), data, figure);
+  state.plot = new uPlot(options(figure, kind, scales, expected, series.step_s, isSparse), data, figure);
+}
+
+async function fetchSeries(address) {
+  const answer = await fetch(address);
+  return answer.ok ? answer.json() : null;
 }
 
 function nothing(figure, words) {
@@ -70,7 +84,7 @@ function nothing(figure, words) {
   figure.replaceChildren(note);
 }
 
-function options(figure, kind, scales, expected, stepS) {
+function options(figure, kind, scales, expected, stepS, isSparse) {
   const family = getComputedStyle(document.body).fontFamily;
   const axis = { stroke: COLOURS.faint, font: `11px ${family}`, ticks: { show: false }, gap: 6 };
   const ends = (from, to) => {
@@ -80,8 +94,8 @@ function options(figure, kind, scales, expected, stepS) {
   const readout = figure.closest(".panel").querySelector("[data-readout]");
   const series = [
     {},
-    { scale: "first", stroke: COLOURS.first, width: 1.75, points: { show: false }, fill: "rgba(140,203,224,0.06)" },
-    { scale: "second", stroke: COLOURS.second, width: 1.25, dash: [5, 3], points: { show: false } },
+    { scale: "first", stroke: COLOURS.first, width: 1.75, points: { show: isSparse, size: 4 }, fill: "rgba(140,203,224,0.06)" },
+    { scale: "second", stroke: COLOURS.second, width: 1.25, dash: [5, 3], points: { show: isSparse, size: 4 } },
   ];
   if (expected) {
     series.push({ scale: "first", stroke: COLOURS.faint, width: 1, dash: [2, 3], points: { show: false } });

@@ -45,8 +45,8 @@ export { PALETTE };
 export const MEASURES = {
   temp: {
     label: "hottest chip",
-    ticks: ["45 °C", "60", "75", "90 °C"],
-    part: (tenths) => (tenths / 10 - 45) / 45,
+    ticks: ["55 °C", "70", "85", "100 °C"],
+    part: (tenths) => (tenths / 10 - 55) / 45,
     text: (tenths) => `${(tenths / 10).toFixed(0)} °C`,
   },
   rate: {
