@@ -89,9 +89,10 @@ by being there. Start from the smallest, `axeos`; then run
 MODELS = """\
 ## Makers' figures
 
-From `src/redoubt/model/hardware/*.toml`, each row with its source. They fill in what machines do
-not say. A model with several hashrate classes shows them all; the class is told by the machine's
-own nominal hashrate or by its name ("S19j Pro 104T").
+From `src/redoubt/model/hardware/*.toml`, each row with its source and with what was not checked
+against a maker's sheet. They fill in what machines do not say; what differs among machines of one
+name is left out (–). Of a model with several hashrate classes the machine's own nominal hashrate or
+its name ("S19j Pro 104T") tells which.
 """
 
 TRANSPORTS = {

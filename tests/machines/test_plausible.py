@@ -56,8 +56,17 @@ def test_it_is_kept_and_marked(family: str, replies: dict[str, Any], code: str, 
 
 def test_166_percent_of_the_chips() -> None:
     stats = old_stats()
-    stats["STATS"][0]["Type"] = "Antminer S19"
+    stats["STATS"][0]["Type"] = "Antminer T19"
     status = parse("antminer", {"stats": stats})
     assert status.boards[0].chips == 126
     (note, *_) = [note for note in status.notes if note.code == "chips_over"]
     assert "126 of 76 chips (166%)" in note.text
+
+
+@pytest.mark.parametrize("chips", [76, 88, 126])
+def test_a_model_sold_with_several_types_of_boards_is_held_to_none(chips: int) -> None:
+    stats = old_stats(**{f"chain_acn{number}": chips for number in (1, 2, 3)})
+    stats["STATS"][0]["Type"] = "Antminer S19"
+    status = parse("antminer", {"stats": stats})
+    assert [(board.chips, board.chips_expected) for board in status.boards] == [(chips, None)] * 3
+    assert "chips_over" not in [note.code for note in status.notes]

@@ -1,7 +1,8 @@
 """Makers' figures as tables: boards, chips, fans, nominal hashrate and watts of each model.
 
 One TOML file per make. Each row names its `source`, because a nominal figure without one is only a
-rumour. `find_hardware` looks a model up by the spellings that firmwares use.
+rumour, and says what nobody could check. `find_hardware` looks a model up by the spellings that
+firmwares use.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Hardware(msgspec.Struct, frozen=True, kw_only=True):
-    """One model. `chips_per_board` is None where boards differ; `power_w` is at the wall, at 25 °C.
+    """One model. `boards` and `chips_per_board` are None where machines of one name differ.
 
     `names` are the spellings under which machines report this model, without the make. Its own
-    hashrate and watts are those of the class sold most; `variants` are the others.
+    hashrate and watts (at the wall, at 25 °C) are those of one class; `variants` are others.
     """
 
     make: str
