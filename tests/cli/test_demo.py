@@ -70,7 +70,7 @@ def test_a_demo_that_is_killed_takes_its_programs_with_it(tmp_path: Path) -> Non
 
 
 def test_a_demo_folder_is_not_taken_for_another_mine(tmp_path: Path) -> None:
-    recipe = {"machines": 5, "seed": 1, "web_port": 1, "agent_port": 2}
+    recipe = {"machines": 5, "seed": 1, "network": "127.20.0.0/16", "web_port": 1, "agent_port": 2}
     (tmp_path / "demo.json").write_text(json.dumps(recipe))
     done = subprocess.run(
         [sys.executable, "-m", "redoubt", "demo", "--machines", "9", "--dir", str(tmp_path)],

@@ -31,9 +31,10 @@ from redoubt.site.judge_flow import judge
 from redoubt.site.poll_flow import sweep
 from redoubt.site.run import open_agent, run_agent
 from redoubt.world import FleetPlan, Misbehaviour, World, WorldPlan, start
+from tests.networks import own_network
 from tests.site.center_end import NOW, CenterEnd, allowed, center_end, utc_now
 
-NETWORK = "127.91.0.0/24"
+NETWORK = own_network(91)
 MACHINES = 6
 FAST = 1.0
 
@@ -278,7 +279,7 @@ async def test_a_disk_that_takes_nothing_stops_no_polling(
 async def test_a_silent_machine_is_a_sample_too(tmp_path: Path) -> None:
     async with site_of(tmp_path) as (folder, center, world), open_agent(folder) as agent:
         gone = msgspec.structs.replace(
-            allowed(world.machines[0]), id=MachineId("gone"), address="127.91.1.1"
+            allowed(world.machines[0]), id=MachineId("gone"), address="127.93.0.1"
         )
         center.allow(allowed(world.machines[1]), gone)
         await listen(agent)

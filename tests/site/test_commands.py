@@ -21,9 +21,10 @@ from redoubt.model.finding import FindingChange
 from redoubt.site.config import load_config
 from redoubt.site.folder import SiteFolder
 from redoubt.world import FleetPlan, WorldPlan, start
+from tests.networks import own_network
 from tests.site.center_end import CenterEnd, allowed, center_end
 
-NETWORK = "127.92.0.0/24"
+NETWORK = own_network(92)
 
 
 async def command(*arguments: object) -> Process:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from redoubt.model.ids import OrganisationId
 
 _WEB_PORT = 8080
+_ANY_MACHINES_PORT = 4028
+"""The first machine of a virtual mine is a stock Antminer in every seed's usual mixture."""
 _READY_WITHIN_S = 60.0
 _ORGANISATION = "demo"
 
@@ -30,6 +32,7 @@ class _Recipe(msgspec.Struct, frozen=True):
 
     machines: int
     seed: int
+    network: str
     web_port: int
     agent_port: int
 
@@ -125,7 +128,7 @@ def _recipe(place: _Folder, machines: int, seed: int, port: int | None) -> _Reci
                 "ask for the same, or name another folder"
             )
         return known
-    recipe = _Recipe(machines, seed, port or _free_port(_WEB_PORT), _free_port(0))
+    recipe = _Recipe(machines, seed, _free_network(), port or _free_port(_WEB_PORT), _free_port(0))
     try:
         place.root.mkdir(parents=True, exist_ok=True)
         if any(place.root.iterdir()):
@@ -152,6 +155,18 @@ def _free_port(wanted: int) -> int:
     raise AssertionError("loopback has no free port")
 
 
+def _free_network() -> str:
+    """Return a range of loopback in which no other virtual mine lives."""
+    import socket
+
+    networks = [f"127.{octet}.0.0/16" for octet in range(20, 60)]
+    for network in networks:
+        with socket.socket() as probe:
+            if probe.connect_ex((network.replace(".0.0/16", ".0.1"), _ANY_MACHINES_PORT)):
+                return network
+    return networks[0]
+
+
 def _start_world(running: Programs, place: _Folder, recipe: _Recipe) -> None:
     place.map.unlink(missing_ok=True)
     place.site.mkdir(mode=0o700, exist_ok=True)
@@ -160,6 +175,7 @@ def _start_world(running: Programs, place: _Folder, recipe: _Recipe) -> None:
         [
             *("world", "run", "--incidents", "demo"),
             *("--machines", str(recipe.machines), "--seed", str(recipe.seed)),
+            *("--network", recipe.network),
             *("--map", str(place.map), "--register", str(place.world)),
             *("--targets", str(place.site / "targets.toml")),
             *("--credentials", str(place.site / "credentials.toml")),
