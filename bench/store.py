@@ -95,10 +95,10 @@ async def _print_series(telemetry: Telemetry, start: datetime) -> None:
     rack = RackId(str(found.column("rack")[0]))
     asked: dict[str, Callable[[], Awaitable[Any]]] = {
         "one machine, 24 h in 300 points": lambda: telemetry.machine_series(
-            ORGANISATION, machine, start, end, 300
+            ORGANISATION, SITE, machine, start, end, 300
         ),
         "one machine, 2 h of raw rows": lambda: telemetry.machine_series(
-            ORGANISATION, machine, end - timedelta(hours=2), end, 300
+            ORGANISATION, SITE, machine, end - timedelta(hours=2), end, 300
         ),
         "a rack, 24 h": lambda: telemetry.rack_series(ORGANISATION, SITE, rack, start, end),
         "the site, 24 h": lambda: telemetry.site_series(ORGANISATION, SITE, start, end),

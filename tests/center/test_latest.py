@@ -131,17 +131,17 @@ def test_organisations_and_sites_are_apart() -> None:
         "machine": ["z1"],
         "site": ["bunker"],
     }
-    assert latest.detail(ACME, MachineId("z1")) is None
+    assert latest.detail(ACME, BUNKER, MachineId("z1")) is None
     assert set(latest.totals(ZINC, NOW)) == {BUNKER}
 
 
-def test_a_machine_that_moved_shows_the_newest_of_its_details() -> None:
+def test_no_site_speaks_over_another_about_a_machine() -> None:
     latest = LatestState()
-    latest.apply_details(ACME, BUNKER, [detail(age_s=5, model="new")])
-    latest.apply_details(ACME, BARN, [detail(age_s=500, model="old")])
-    located = latest.detail(ACME, MachineId("m1"))
-    assert located is not None
-    assert (located.site, located.detail.status.model) == (BUNKER, "new")
+    latest.apply_details(ACME, BUNKER, [detail(age_s=500, model="ours")])
+    latest.apply_details(ACME, BARN, [detail(age_s=5, model="theirs")])
+    found = latest.detail(ACME, BUNKER, MachineId("m1"))
+    assert found is not None
+    assert found.status.model == "ours"
 
 
 def test_a_site_cannot_fill_the_memory_with_machines() -> None:
@@ -150,7 +150,7 @@ def test_a_site_cannot_fill_the_memory_with_machines() -> None:
     latest.apply_samples(ACME, BUNKER, table(*rows), NOW)
     latest.apply_details(ACME, BUNKER, [detail("m9")])
     assert latest.columns(ACME, NOW).rows == 3
-    assert latest.detail(ACME, MachineId("m9")) is None
+    assert latest.detail(ACME, BUNKER, MachineId("m9")) is None
 
 
 def test_a_sites_totals_are_its_fresh_machines() -> None:

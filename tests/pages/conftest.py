@@ -63,9 +63,13 @@ def serving(folder: Path, kind: str) -> Iterator[Served]:
         process.wait(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; where it is missing the test says so."""
+    """Debian's Chromium; where it is missing the test says so.
+
+    For one module, because playwright holds an event loop on this thread as long as it lives, and
+    the tests of other modules run theirs there.
+    """
     named = os.environ.get("REDOUBT_CHROMIUM") or "chromium"
     path = shutil.which(named)
     missing = None if path else f"no Chromium at {named!r}: set REDOUBT_CHROMIUM"

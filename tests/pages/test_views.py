@@ -240,6 +240,26 @@ def test_lists_filter_sort_and_cut(mine: Mine) -> None:
         names(state="asleep")
 
 
+def test_no_site_speaks_for_a_machine_that_is_registered_at_another(mine: Mine) -> None:
+    latest, register = LatestState(), mine.register(ORGANISATION)
+    ours = hashing("m-0001", at=NOW - timedelta(seconds=20))
+    forged = hashing("m-0001", hashrate_hs=1)
+    latest.apply_samples(ORGANISATION, NORTH, samples_table([ours]), NOW)
+    latest.apply_samples(ORGANISATION, SiteId("south"), samples_table([forged]), NOW)
+    heard = latest.columns(ORGANISATION, NOW, names=HEARD)
+    fleet = join_fleet(heard, make_roster(register, heard))
+    place = fleet.place_of("m-0001")
+    assert place is not None
+    assert (fleet.site[place], fleet.hashrate_hs[place]) == ("north", 110e12)
+
+
+def test_a_stranger_is_forgotten_a_day_after_it_was_last_heard_of(mine: Mine) -> None:
+    hour = 3600
+    assert "stranger" in fleet_of(mine, [hashing("stranger")], 23 * hour).machine
+    gone = fleet_of(mine, [hashing("stranger"), hashing("m-0001")], 25 * hour)
+    assert gone.machine == ["m-0001", "m-0002", "m-0003"]
+
+
 def test_a_roster_is_kept_while_nobody_comes_or_moves(mine: Mine) -> None:
     latest, register = LatestState(), mine.register(ORGANISATION)
     latest.apply_samples(ORGANISATION, NORTH, samples_table([hashing("m-0001")]), NOW)

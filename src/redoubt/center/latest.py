@@ -56,13 +56,6 @@ class Columns(msgspec.Struct, frozen=True):
     columns: dict[str, list[str | float | None]]
 
 
-class Located(msgspec.Struct, frozen=True):
-    """A machine's detail, with the site that last sent it."""
-
-    site: SiteId
-    detail: MachineDetail
-
-
 class SiteTotals(msgspec.Struct, frozen=True, kw_only=True):
     """A site summed over its fresh machines. None where no machine says.
 
@@ -160,13 +153,12 @@ class LatestState:
             for site, latest in self._of(organisation, None)
         }
 
-    def detail(self, organisation: OrganisationId, machine: MachineId) -> Located | None:
-        """Return the newest full status of a machine, or None where none came."""
-        found = [
-            Located(site, _unpack(packed))
-            for site, packed in self._details.get((organisation, machine), {}).items()
-        ]
-        return max(found, key=lambda located: located.detail.status.at, default=None)
+    def detail(
+        self, organisation: OrganisationId, site: SiteId, machine: MachineId
+    ) -> MachineDetail | None:
+        """Return the newest full status of a machine of this site, or None where none came."""
+        packed = self._details.get((organisation, machine), {}).get(site)
+        return None if packed is None else _unpack(packed)
 
     async def wait(self, version: int, timeout_s: float) -> int:
         """Return the version once it is over `version`, or after `timeout_s` as it is then."""

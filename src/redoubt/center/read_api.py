@@ -61,11 +61,8 @@ async def get_site_series(
     center: Center, principal: Principal, site: str, hours: float = 24, points: Points = 300
 ) -> Response[Series]:
     """A site's last hours from its minute roll-ups."""
-    return _json(
-        await gather.read_series(
-            center, principal.organisation, site=site, hours=hours, points=points
-        )
-    )
+    found = await gather.read_site_series(center, principal.organisation, site, hours, points)
+    return _json(_found(found, "site", site))
 
 
 @get("/api/v1/series")
@@ -73,9 +70,7 @@ async def get_fleet_series(
     center: Center, principal: Principal, hours: float = 24, points: Points = 300
 ) -> Response[Series]:
     """The whole fleet's last hours from its minute roll-ups."""
-    return _json(
-        await gather.read_series(center, principal.organisation, hours=hours, points=points)
-    )
+    return _json(await gather.read_fleet_series(center, principal.organisation, hours, points))
 
 
 @get("/api/v1/machines")
@@ -122,11 +117,8 @@ async def get_machine_series(
     center: Center, principal: Principal, machine: str, hours: float = 24, points: Points = 300
 ) -> Response[Series]:
     """One machine's last hours in at most `points` equal steps; a gap is null."""
-    return _json(
-        await gather.read_series(
-            center, principal.organisation, machine=machine, hours=hours, points=points
-        )
-    )
+    found = await gather.read_machine_series(center, principal.organisation, machine, hours, points)
+    return _json(_found(found, "machine", machine))
 
 
 @get("/api/v1/findings")

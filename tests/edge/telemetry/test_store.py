@@ -127,7 +127,7 @@ async def test_a_machine_that_does_not_answer_counts_as_a_machine_without_hashra
 async def test_a_machines_series_shows_a_gap_as_a_gap(telemetry: Telemetry) -> None:
     await telemetry.insert("t1", rows(sample(0), sample(15), sample(3600, rate_ths=50)))
     end = BEGIN + timedelta(hours=24)
-    day = await telemetry.machine_series(ACME, MachineId("m1"), BEGIN, end, 300)
+    day = await telemetry.machine_series(ACME, BUNKER, MachineId("m1"), BEGIN, end, 300)
     assert len(day.at) == 300
     assert day.step_s == 288
     assert day.columns["hashrate_hs"][0] == 100 * 2**40
@@ -136,7 +136,7 @@ async def test_a_machines_series_shows_a_gap_as_a_gap(telemetry: Telemetry) -> N
     assert day.columns["hashing_share"][0] == 1.0
     # The same from minutes, which are asked over a longer time.
     month = await telemetry.machine_series(
-        ACME, MachineId("m1"), BEGIN, BEGIN + timedelta(days=3), 900
+        ACME, BUNKER, MachineId("m1"), BEGIN, BEGIN + timedelta(days=3), 900
     )
     assert month.columns["hashrate_hs"][0] == 100 * 2**40
     assert month.columns["hashrate_hs"][12] == 50 * 2**40
@@ -150,7 +150,9 @@ async def test_an_organisation_sees_nothing_of_another(telemetry: Telemetry) -> 
     zinc = await telemetry.fleet_series(ZINC, BEGIN, end, 5)
     assert zinc.columns["hashrate_hs"][0] == 7 * 2**40
     assert (await telemetry.site_series(ZINC, BUNKER, BEGIN, end, 5)).is_empty
-    machine = await telemetry.machine_series(ZINC, MachineId("m1"), BEGIN, end, 5, ["hashrate_hs"])
+    machine = await telemetry.machine_series(
+        ZINC, BARN, MachineId("m1"), BEGIN, end, 5, ["hashrate_hs"]
+    )
     assert machine.columns["hashrate_hs"][0] == 7 * 2**40
 
 
@@ -214,11 +216,11 @@ async def test_errors_of_the_store_are_ours_and_leave_nothing_behind(
         await telemetry.query("SELECT nothing FROM nowhere")
     m1, end = MachineId("m1"), BEGIN + timedelta(hours=1)
     with pytest.raises(InputError, match="no measure 'wealth'"):
-        await telemetry.machine_series(ACME, m1, BEGIN, end, 10, ["wealth"])
+        await telemetry.machine_series(ACME, BUNKER, m1, BEGIN, end, 10, ["wealth"])
     with pytest.raises(InputError, match="points"):
-        await telemetry.machine_series(ACME, m1, BEGIN, end, 10**9)
+        await telemetry.machine_series(ACME, BUNKER, m1, BEGIN, end, 10**9)
     with pytest.raises(InputError, match="before"):
-        await telemetry.machine_series(ACME, m1, end, BEGIN)
+        await telemetry.machine_series(ACME, BUNKER, m1, end, BEGIN)
     assert not list((tmp_path / "incoming").iterdir())
 
 

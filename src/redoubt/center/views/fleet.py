@@ -7,7 +7,7 @@ rows, because pages ask for one column of all machines far more often than for a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -18,6 +18,9 @@ from redoubt.center.latest import STALE_AFTER_S, Columns
 from redoubt.model.hardware import find_hardware
 from redoubt.model.register import Machine, Register
 
+STRANGER_KEPT = timedelta(hours=24)
+ROSTER_LIFE = timedelta(minutes=1)
+"""How long a roster may leave a stranger in that has meanwhile become old."""
 FRESH_S = STALE_AFTER_S
 """Younger figures need not say their age; older ones no longer count as now."""
 
@@ -114,6 +117,7 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
     that it was made from.
     """
 
+    made_at: datetime
     register: Register
     heard: tuple[Sequence[Any], ...]
     rows: list[int]
@@ -126,7 +130,8 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
     def fits(self, register: Register, heard: Columns) -> bool:
         """Whether the roster is still right. A machine that two sites heard of is sorted anew."""
         is_alike = self.register is register and self.heard == _heard_places(heard)
-        return is_alike and len(set(self.heard[0])) == len(self.heard[0])
+        is_new = heard.at - self.made_at < ROSTER_LIFE
+        return is_new and is_alike and len(set(self.heard[0])) == len(self.heard[0])
 
     def pick(self, column: Sequence[Any]) -> list[Any]:
         """Return a column of what was heard in the roster's order, None where nothing was."""
@@ -136,14 +141,19 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_roster(register: Register, heard: Columns) -> Roster:
-    """Return every machine of the register and every other that was heard of, once each."""
+    """Return every machine of the register and every other that was heard of, once each.
+
+    A stranger that was not heard of for STRANGER_KEPT is left out: nobody expects it back.
+    """
     columns = heard.columns
-    rows = _newest_rows(columns)
     known = {str(machine.id): machine for machine in register.machines}
+    oldest_ms = (heard.at - STRANGER_KEPT).timestamp() * 1000
+    rows = _newest_rows(columns, known, oldest_ms)
     names = [*known, *(name for name in rows if name not in known)]
     placed = sorted(_placed(name, known.get(name), rows.get(name), columns) for name in names)
     machines = [name for *_, name in placed]
     return Roster(
+        made_at=heard.at,
         register=register,
         heard=_heard_places(heard),
         rows=[rows.get(name, -1) for name in machines],
@@ -203,11 +213,22 @@ def _heard_places(heard: Columns) -> tuple[Sequence[Any], ...]:
     return tuple(heard.columns[name] for name in ("machine", "site", "rack", "slot"))
 
 
-def _newest_rows(columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
-    """Return each machine's row; of one that two sites heard of, the newer."""
+def _newest_rows(
+    columns: Mapping[str, Sequence[Any]], known: Mapping[str, Machine], oldest_ms: float
+) -> dict[str, int]:
+    """Return each machine's row; of a stranger that two sites heard of, the newer.
+
+    Of a registered machine only its own site is believed: no agent can speak for another's.
+    """
     rows: dict[str, int] = {}
-    at_ms = columns["at_ms"]
+    at_ms, sites = columns["at_ms"], columns["site"]
     for row, machine in enumerate(columns["machine"]):
+        registered = known.get(machine)
+        if registered is None:
+            if (at_ms[row] or 0) < oldest_ms:
+                continue
+        elif registered.site != sites[row]:
+            continue
         before = rows.get(machine)
         if before is None or (at_ms[row] or 0) >= (at_ms[before] or 0):
             rows[machine] = row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from redoubt.center.context import Center
 from redoubt.center.views.findings import FindingDetail, FindingList, finding_detail, finding_row
@@ -19,6 +19,7 @@ from redoubt.edge.telemetry import Series
 from redoubt.model.errors import InputError
 from redoubt.model.finding import Severity, Subject, SubjectKind
 from redoubt.model.ids import MachineId, OrganisationId, SiteId
+from redoubt.model.register import Register
 
 NEWEST = 6
 """Findings on the first page."""
@@ -62,8 +63,7 @@ async def read_site(center: Center, organisation: OrganisationId, site: str) -> 
 async def read_heat_map(center: Center, organisation: OrganisationId, site: str) -> HeatMap | None:
     """Return a site's heat map; None where this organisation has no such site."""
     register = await center.live.register(center.records, organisation)
-    heard = center.latest.sites(organisation)
-    if SiteId(site) not in {*(known.id for known in register.sites), *heard}:
+    if not _has_site(center, register, site):
         return None
     return center.live.heat_map(organisation, register, site, center.clock())
 
@@ -81,8 +81,9 @@ async def read_machine(
         center.records.findings.list, organisation, FindingFilter(subject=subject), limit=50
     )
     rows = tuple(finding_row(record, fleet.register) for record in page.findings)
-    located = center.latest.detail(organisation, MachineId(machine))
-    return make_machine_page(fleet, place, located, rows)
+    site = SiteId(fleet.site[place])
+    detail = center.latest.detail(organisation, site, MachineId(machine))
+    return make_machine_page(fleet, place, detail, rows)
 
 
 async def read_findings(
@@ -113,26 +114,49 @@ async def read_counts(
     return await asyncio.to_thread(center.records.findings.count_open, organisation)
 
 
-async def read_series(
-    center: Center,
-    organisation: OrganisationId,
-    *,
-    machine: str = "",
-    site: str = "",
-    hours: float = 24,
-    points: int = 300,
+async def read_fleet_series(
+    center: Center, organisation: OrganisationId, hours: float, points: int
 ) -> Series:
-    """Return the last `hours` of a machine, a site or the whole fleet.
+    """Return the last `hours` of the whole fleet.
 
-    Raises InputError where that is not between a minute and 31 days.
+    Raises InputError where that is not between a minute and 31 days; so do the other two.
     """
+    start, end = _last(center, hours)
+    return await center.telemetry.fleet_series(organisation, start, end, points)
+
+
+async def read_site_series(
+    center: Center, organisation: OrganisationId, site: str, hours: float, points: int
+) -> Series | None:
+    """Return the last `hours` of a site; None where this organisation has no such site."""
+    start, end = _last(center, hours)
+    register = await center.live.register(center.records, organisation)
+    if not _has_site(center, register, site):
+        return None
+    return await center.telemetry.site_series(organisation, SiteId(site), start, end, points)
+
+
+async def read_machine_series(
+    center: Center, organisation: OrganisationId, machine: str, hours: float, points: int
+) -> Series | None:
+    """Return the last `hours` of a machine; None where this organisation has no such machine."""
+    start, end = _last(center, hours)
+    fleet = await read_fleet(center, organisation)
+    place = fleet.place_of(machine)
+    if place is None:
+        return None
+    return await center.telemetry.machine_series(
+        organisation, SiteId(fleet.site[place]), MachineId(machine), start, end, points
+    )
+
+
+def _has_site(center: Center, register: Register, site: str) -> bool:
+    heard = center.latest.sites(register.organisation)
+    return SiteId(site) in {*(known.id for known in register.sites), *heard}
+
+
+def _last(center: Center, hours: float) -> tuple[datetime, datetime]:
     if not 1 / 60 <= hours <= MAX_HOURS:
         raise InputError(f"expected hours between 1/60 and {MAX_HOURS}, got {hours}")
     end = center.clock()
-    start = end - timedelta(hours=hours)
-    telemetry = center.telemetry
-    if machine:
-        return await telemetry.machine_series(organisation, MachineId(machine), start, end, points)
-    if site:
-        return await telemetry.site_series(organisation, SiteId(site), start, end, points)
-    return await telemetry.fleet_series(organisation, start, end, points)
+    return end - timedelta(hours=hours), end

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import msgspec
 
-from redoubt.center.latest import Located
 from redoubt.center.views.findings import FindingRow
 from redoubt.center.views.fleet import FRESH_S, HASHING, Fleet
+from redoubt.edge.batches import MachineDetail
 from redoubt.model.register import Machine, Register
 from redoubt.model.status import MachineStatus, Source
 
@@ -89,15 +89,15 @@ class MachinePage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_machine_page(
-    fleet: Fleet, place: int, located: Located | None, findings: tuple[FindingRow, ...]
+    fleet: Fleet, place: int, detail: MachineDetail | None, findings: tuple[FindingRow, ...]
 ) -> MachinePage:
-    """Return the page of the machine at `place`. `located` is None where no details came yet."""
+    """Return the page of the machine at `place`. `detail` is None where no details came yet."""
     register = fleet.register
     machine = fleet.machine[place]
     registered = next((entry for entry in register.machines if entry.id == machine), None)
     at_ms = fleet.at_ms[place]
     rate, nominal = fleet.hashrate_hs[place], fleet.nominal_hs[place]
-    status = None if located is None else located.detail.status
+    status = None if detail is None else detail.status
     pool = next(
         (pool for pool in register.pools if registered and pool.id == registered.pool), None
     )
@@ -120,7 +120,7 @@ def make_machine_page(
         power_kind=fleet.power_kind[place],
         temp_chip_max_c=fleet.temp_chip_max_c[place],
         status=status,
-        replies={} if located is None else located.detail.replies,
+        replies={} if detail is None else detail.replies,
         sources=() if status is None else source_lines(status.sources),
         findings=findings,
     )

@@ -76,24 +76,26 @@ class Telemetry:
     async def machine_series(
         self,
         organisation: OrganisationId,
+        site: SiteId,
         machine: MachineId,
         start: datetime,
         end: datetime,
         points: int = 300,
         measures: Sequence[str] = tuple(MACHINE_MEASURES),
     ) -> Series:
-        """Return one machine's measures from start to end."""
+        """Return one machine's measures at one site from start to end."""
         buckets = plan_buckets(start, end, points)
         wanted = tuple(measures)
         if buckets.end_s - buckets.start_s <= RAW_SPAN_S:
             series = await self._series(
-                machine_query(organisation, machine, buckets, wanted, from_minutes=False), buckets
+                machine_query(organisation, site, machine, buckets, wanted, from_minutes=False),
+                buckets,
             )
             # Raw rows may be gone already where minutes are still kept.
             if buckets.step_s < 60 or not series.is_empty:
                 return series
         return await self._series(
-            machine_query(organisation, machine, buckets, wanted, from_minutes=True), buckets
+            machine_query(organisation, site, machine, buckets, wanted, from_minutes=True), buckets
         )
 
     async def rack_series(

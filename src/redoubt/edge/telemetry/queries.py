@@ -99,6 +99,7 @@ def plan_buckets(start: datetime, end: datetime, points: int) -> Buckets:
 
 def machine_query(
     organisation: str,
+    site: str,
     machine: str,
     buckets: Buckets,
     measures: tuple[str, ...],
@@ -116,10 +117,16 @@ def machine_query(
     hours = "AND hour >= toStartOfHour({start:DateTime('UTC')}) AND hour < {end:DateTime('UTC')}"
     sql = (
         f"SELECT {_bucket(time)} AS bucket, {fields} FROM {table}"  # noqa: S608 - names are ours, values bound
-        " WHERE organisation = {organisation:String} AND machine = {machine:String}"
+        " WHERE organisation = {organisation:String} AND site = {site:String}"
+        " AND machine = {machine:String}"
         f" {hours if from_minutes else ''} AND {_within(time)} GROUP BY bucket"
     )
-    parameters = {"organisation": organisation, "machine": machine, **_bounds(buckets)}
+    parameters = {
+        "organisation": organisation,
+        "site": site,
+        "machine": machine,
+        **_bounds(buckets),
+    }
     return Query(sql, parameters, buckets)
 
 
