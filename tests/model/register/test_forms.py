@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 import tomllib
 from collections.abc import Callable
 
@@ -171,3 +172,50 @@ def test_toml_is_toml() -> None:
     assert document["machines"][0]["slot"] == "3-2"
     assert document["machines"][0]["hashrate_nominal_hs"] == 104000000000000
     assert "serial" not in document["machines"][1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x" + b".a" * 300_000 + b" = 1",
+        b"x = 1\n[" + b"a . " * 100_000 + b"b]",
+        b'x = {"a"' + b'."a"' * 100_000 + b" = 1}",
+        b'x = ["""a"""", {a' + b".a" * 300_000 + b" = 1}]",
+        b"x = ['''a'''''\n, {a" + b".a" * 300_000 + b" = 1}]",
+        b'x = "' + b'\\"' * 300_000,
+        b'x = """' + b'\\"' * 300_000,
+        b"x = '''" + b"''a" * 300_000,
+        b"x = " + b"a" * 600_000,
+        b"a " + b" " * 600_000,
+    ],
+)
+def test_a_toml_file_costs_no_more_than_its_length(data: bytes) -> None:
+    began = time.process_time()
+    drafts, problems = read_toml("a.toml", data)
+    assert time.process_time() - began < 2.0
+    assert (drafts, len(problems)) == ((), 1)
+
+
+def test_dots_in_texts_and_numbers_are_no_long_keys() -> None:
+    name = "a.b.c.d.e.f.g.h.i.j.k # 'x'.\\\"y\\\""
+    text = f'[[owners]]  # a.b.c.d.e.f.g.h.i.j\nid = "o"\nname = "{name}"\n'
+    assert tomllib.loads(text)
+    drafts, problems = read_toml("a.toml", text.encode())
+    assert problems == ()
+    assert len(drafts) == 1
+
+
+def test_a_long_key_is_told_with_its_line() -> None:
+    data = b'note = """\n\n"""\nx' + b".a" * 9 + b" = 1"
+    _, (problem,) = read_toml("a.toml", data)
+    assert (problem.line, problem.reason) == (
+        4,
+        "this is no register: a key has more than 8 parts",
+    )
+
+
+def test_a_csv_header_costs_no_more_than_its_length() -> None:
+    began = time.process_time()
+    draft, (problem,) = read_csv("machines.csv", b"id," * 300_000)
+    assert time.process_time() - began < 2.0
+    assert (draft, problem.reason) == (None, "expected at most 64 columns, got 300001")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ from redoubt.model.register.draft import (
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _GUARDED = (*_FORMULA, "'")
+_MAX_COLUMNS = 64
+"""Several times as many as any table has."""
 
 
 def write_csv(register: Register, table: Table) -> str:
@@ -105,12 +108,17 @@ def _delimiter(text: str) -> str:
 
 
 def _check_header(table: Table, file: str, header: list[str], problems: Problems) -> bool:
+    if len(header) > _MAX_COLUMNS:
+        words = f"expected at most {_MAX_COLUMNS} columns, got {len(header)}"
+        problems.add(file, 1, "", words)
+        return False
     known = [column.name for column in table.columns]
+    times = Counter(header)
     for name in header:
         if name not in known:
             words = f"no such column in {table.name}: expected some of {', '.join(known)}"
             problems.add(file, 1, name[:60], words)
-        elif header.count(name) > 1:
+        elif times[name] > 1:
             problems.add(file, 1, name, "this column is there twice")
     if "id" not in header:
         problems.add(file, 1, "id", "expected this column")

@@ -26,6 +26,19 @@ from redoubt.model.register.draft import (
 
 _ROW = re.compile(r"\s*\[\[\s*([\w-]+)\s*\]\]")
 _KEY = re.compile(r"\s*([\w-]+)\s*=")
+_MAX_KEY_PARTS = 8
+"""More than any key of a register has: tomllib's work grows with the square of a key's parts."""
+_QUOTED = re.compile(
+    r"""
+    "{3}(?:[^"\\]|\\[\s\S]|"(?!""))*+"{0,5}+    # each may lack its end, so that none is read twice
+  | '{3}(?:[^']|'(?!''))*+'{0,5}+
+  | "(?:[^"\\\n]|\\.)*+"?
+  | '[^'\n]*+'?
+  | \#[^\n]*+
+    """,
+    re.VERBOSE,
+)
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_MAX_KEY_PARTS}}}")
 _SYNTAX = re.compile(r"(.*?)(?: \(at line (\d+), column \d+\))?", re.DOTALL)
 
 
@@ -71,7 +84,12 @@ def _document(file: str, data: bytes, problems: Problems) -> dict[str, Any] | No
         problems.add(file, 0, "", f"expected at most {MAX_FILE_BYTES} bytes, got {len(data)}")
         return None
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode()
+        if line := _line_of_long_key(text):
+            words = f"this is no register: a key has more than {_MAX_KEY_PARTS} parts"
+            problems.add(file, line, "", words)
+            return None
+        return tomllib.loads(text)
     except UnicodeDecodeError as exc:
         problems.add(file, data[: exc.start].count(b"\n") + 1, "", "expected UTF-8")
     except ValueError as exc:
@@ -81,6 +99,13 @@ def _document(file: str, data: bytes, problems: Problems) -> dict[str, Any] | No
     except RecursionError:
         problems.add(file, 0, "", "this is no register: it is nested too deeply")
     return None
+
+
+def _line_of_long_key(text: str) -> int:
+    """Return the line of a dotted key with too many parts, 0 where there is none."""
+    bare = _QUOTED.sub(lambda match: "_" + "\n" * match.group().count("\n"), text)
+    found = _LONG_KEY.search(bare)
+    return 0 if found is None else bare.count("\n", 0, found.start()) + 1
 
 
 def _draft(
