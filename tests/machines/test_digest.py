@@ -50,6 +50,10 @@ def test_a_server_without_qop_gets_the_older_answer() -> None:
         'Digest nonce="n", algorithm=MD5-sess',
         'Digest nonce="n", qop="auth-int"',
         "Digest " + "a" * 10_000,
+        'Digest realm="a\nX-Evil: 1", nonce="n"',
+        'Digest realm="a", nonce="n\r"',
+        'Digest realm="a", nonce="n", opaque="\0"',
+        'Digest realm="a", nonce="n", opaque="\x85"',
     ],
 )
 def test_what_cannot_be_answered_is_none(header: str) -> None:

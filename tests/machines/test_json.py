@@ -65,6 +65,14 @@ def test_hostile_replies_end_quickly(body: bytes) -> None:
     assert time.process_time() - began < 2
 
 
+@pytest.mark.parametrize("body", [b"}{" * 120_000, b'{"a":' + b"nan," * 60_000, b"} " * 120_000])
+def test_a_long_reply_that_is_no_json_is_not_mended(body: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r"."):
+        decode_json(body)
+    assert time.process_time() - began < 0.05
+
+
 _documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

@@ -32,6 +32,9 @@ def parse_challenge(header: str) -> Challenge | None:
     given = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
     algorithm = given.get("algorithm", "MD5").upper()
     qops = [word.strip().lower() for word in given.get("qop", "").split(",") if word.strip()]
+    if not all(value.isascii() and value.isprintable() for value in given.values()):
+        # They are sent back as they came: a line break in one would end the header.
+        return None
     if "nonce" not in given or algorithm not in _HASHES or (qops and "auth" not in qops):
         return None
     return Challenge(

@@ -3,6 +3,7 @@
 `decode_json` takes the fast path for right JSON and mends the rest: replies end in NUL, objects
 follow each other without a comma (`}{`), commas trail or double, numbers are `nan` or `inf`, and
 control characters stand in strings. Nothing is guessed beyond that: a reply cut short is an error.
+Only replies of a usual size are mended: a long one would hold up the readings of other machines.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _PIECE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
+MAX_MENDED_BYTES = 64 * 1024
+"""Over twice the longest reply in the corpus of miners' replies."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -29,8 +32,10 @@ def decode_json(body: bytes) -> Any:
     """Return the document in `body`. Raises ValueError where there is none, or it is cut short."""
     try:
         return msgspec.json.decode(body[:-1] if body.endswith(b"\0") else body)
-    except (ValueError, RecursionError):
-        return _decode_mended(body)
+    except (ValueError, RecursionError) as exc:
+        if len(body) > MAX_MENDED_BYTES:
+            raise ValueError(f"{len(body)} bytes that are no JSON: {exc}") from exc
+    return _decode_mended(body)
 
 
 def _decode_mended(body: bytes) -> Any:
