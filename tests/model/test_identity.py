@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.model.identity import (
+    MAX_IDENTIFIERS,
     Identity,
     IdentityBook,
     identity_of,
@@ -98,3 +99,23 @@ def test_the_same_identity_always_has_the_same_id(seen: list[tuple[Identity, str
     book = IdentityBook()
     ids = [book.resolve(identity, address) for identity, address in seen]
     assert [book.resolve(identity, address) for identity, address in seen] == ids
+
+
+def test_a_machine_with_another_mac_at_each_reading_does_not_fill_the_book() -> None:
+    book = IdentityBook()
+    for number in range(1000):
+        shown = Identity(serial="SN1", mac=f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}")
+        book.learn(shown, MachineId("rig-7"))
+    assert len(book) == MAX_IDENTIFIERS
+    assert book.find(Identity(serial="SN1")) == "rig-7"
+
+
+def test_a_forgotten_machine_leaves_nothing_in_the_book() -> None:
+    book = IdentityBook()
+    identity = Identity(serial="SN1", mac="02:00:00:00:00:01")
+    book.learn(identity, MachineId("rig-7"))
+    book.learn(Identity(serial="SN2"), MachineId("rig-8"))
+    book.forget(MachineId("rig-7"))
+    book.forget(MachineId("rig-7"))
+    assert len(book) == 1
+    assert book.find(identity) is None

@@ -156,7 +156,8 @@ class TestForgetting:
         memory.learn(M2, answer(address="10.0.0.2"))
         memory.forget_strangers([registered()], NOW + FORGET_STRANGER_AFTER)
         assert memory.machine(M2) is not None
-        memory.forget_strangers([registered()], NOW + FORGET_STRANGER_AFTER + seconds(1))
+        late = NOW + FORGET_STRANGER_AFTER + seconds(1)
+        assert memory.forget_strangers([registered()], late) == [M2]
         assert memory.machine(M2) is None
         assert memory.machine(M1) is not None
 

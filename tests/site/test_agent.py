@@ -191,6 +191,31 @@ async def test_machines_that_nobody_registered_are_found_by_looking(tmp_path: Pa
     assert world.machines[0].id in ids
 
 
+async def test_a_stranger_beyond_the_bound_is_forgotten_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redoubt.reconcile.memory.MAX_STRANGERS", 0)
+    async with site_of(tmp_path, networks=(NETWORK,), scan_rate=5000) as (folder, center, world):
+        center.allow(allowed(world.machines[0]))
+        async with open_agent(folder) as agent:
+            await listen(agent)
+            await discover(agent)
+            await sweep(agent, agent.roster.targets())
+            statuses = {
+                target.machine: agent.memory.last_status(target.machine)
+                for target in agent.roster.targets()
+            }
+            agent.forget_the_gone(utc_now())
+            fresh = [
+                machine
+                for machine, status in statuses.items()
+                if status and agent.details.detail(machine, None, status, {}) is not None
+            ]
+            (kept,) = agent.memory.snapshot().machines
+    assert kept.machine == world.machines[0].id
+    assert sorted(fresh) == sorted(set(statuses) - {kept.machine})
+
+
 async def test_a_target_without_a_family_is_found_out(tmp_path: Path) -> None:
     async with site_of(tmp_path) as (folder, _, world):
         address = world.machines[0].address

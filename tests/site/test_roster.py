@@ -182,3 +182,26 @@ def test_the_number_of_places_is_bounded() -> None:
     for number in range(MAX_PLACES + 10):
         roster.found(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "antminer", {})
     assert len(roster.targets()) == MAX_PLACES
+
+
+def test_a_new_identity_at_each_reading_makes_no_machine_of_each() -> None:
+    roster = roster_of()
+    roster.found(A, "antminer", {})
+    polls = 4 * 60 * 3
+    ids = {
+        roster.resolve(answer(A, f"S{poll}"), NOW + poll * timedelta(seconds=15))
+        for poll in range(polls)
+    }
+    by_address = {machine for machine in ids if machine is not None and is_synthetic(machine)}
+    assert (len(ids), len(by_address)) == (4, 1)
+
+
+def test_machines_that_are_known_may_change_places_as_often_as_they_like() -> None:
+    roster = roster_of(registered("m1", A, "S1"))
+    roster.found(B, "antminer", {})
+    known = roster.resolve(answer(B, "S2"), NOW)
+    for minute in range(1, 5):
+        now = NOW + timedelta(minutes=minute)
+        first, second = (A, B) if minute % 2 == 0 else (B, A)
+        assert roster.resolve(answer(first, "S1"), now) == "m1"
+        assert roster.resolve(answer(second, "S2"), now + timedelta(seconds=1)) == known

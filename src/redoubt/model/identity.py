@@ -17,6 +17,8 @@ from redoubt.model.register import Machine
 from redoubt.model.status import MachineStatus
 
 _MAC_DIGITS = re.compile(r"[0-9a-f]{12}")
+MAX_IDENTIFIERS = 16
+"""How many identifiers a book keeps of one machine: one can show another MAC at each reading."""
 _EMPTY_WORDS = frozenset({"", "0", "null", "none", "unknown", "n/a", "na", "default"})
 
 
@@ -110,8 +112,13 @@ class IdentityBook:
 
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
         self._ids: dict[str, MachineId] = {}
+        self._held: dict[MachineId, list[str]] = {}
         for machine in machines:
             self.learn(registered_identity(machine), machine.id)
+
+    def __len__(self) -> int:
+        """Return how many identifiers are known."""
+        return len(self._ids)
 
     def resolve(self, identity: Identity, address: str) -> MachineId:
         """Return the id of the machine that shows `identity` at `address`, and remember it."""
@@ -126,8 +133,16 @@ class IdentityBook:
 
     def learn(self, identity: Identity, machine: MachineId) -> None:
         """Remember whose identifiers these are; what is known already stays as it is."""
+        held = self._held.setdefault(machine, [])
         for key in identity.identifiers():
-            self._ids.setdefault(key, machine)
+            if key not in self._ids and len(held) < MAX_IDENTIFIERS:
+                self._ids[key] = machine
+                held.append(key)
+
+    def forget(self, machine: MachineId) -> None:
+        """Drop all identifiers of a machine; an unknown one is ignored."""
+        for key in self._held.pop(machine, ()):
+            del self._ids[key]
 
 
 def _short_hash(text: str) -> str:

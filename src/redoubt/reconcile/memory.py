@@ -138,17 +138,23 @@ class SiteMemory:
             cadence_s=cadence_s,
         )
 
-    def forget_strangers(self, registered: Iterable[Machine], now: datetime) -> None:
+    def forget_strangers(self, registered: Iterable[Machine], now: datetime) -> list[MachineId]:
         """Drop machines outside the register that are long silent, and the oldest beyond the bound.
 
+        Return which ones.
         Before the first register snapshot everything is a stranger; call it once one is there.
         """
         known = {machine.id for machine in registered}
         strangers = [entry.kept for key, entry in self._entries.items() if key not in known]
         strangers.sort(key=lambda kept: _age_s(kept, now))
-        for place, kept in enumerate(strangers):
-            if place >= MAX_STRANGERS or _age_s(kept, now) > FORGET_STRANGER_AFTER.total_seconds():
-                self.forget(kept.machine)
+        gone = [
+            kept.machine
+            for place, kept in enumerate(strangers)
+            if place >= MAX_STRANGERS or _age_s(kept, now) > FORGET_STRANGER_AFTER.total_seconds()
+        ]
+        for machine in gone:
+            self.forget(machine)
+        return gone
 
     def _view_registered(self, machine: Machine) -> MachineView:
         entry, expected = self._entries.get(machine.id), self._expected[machine.id]

@@ -111,6 +111,7 @@ class Agent:
     def forget(self, machine: MachineId) -> None:
         """Drop a machine that is gone, or goes by another id from now on."""
         self.memory.forget(machine)
+        self.roster.forget(machine)
         self.poller.forget(machine)
         self.details.forget(machine)
 
@@ -119,7 +120,8 @@ class Agent:
         for machine in self.roster.prune(now):
             self.forget(machine)
         if self.register.current is not None:
-            self.memory.forget_strangers(self.register.current.machines, now)
+            for machine in self.memory.forget_strangers(self.register.current.machines, now):
+                self.forget(machine)
 
     # -- how the agent itself is ---------------------------------------------------------------
 

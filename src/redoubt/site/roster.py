@@ -3,7 +3,8 @@
 A place is an address with a family. The register, the configuration and discovery add places; who
 stands there is told by the identifiers in each answer, the register's machines first. A machine has
 one place at a time. Who shows the identifiers of a machine that answers elsewhere at this moment
-does not become that machine: it gets an id of its own, so that none can speak for another.
+does not become that machine: it gets an id of its own, so that none can speak for another. Who
+shows another identity at each reading goes by the address for an hour after the first.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ MAX_PLACES = 65_536
 """As many addresses as the widest range that a scan takes."""
 FORGET_AFTER = timedelta(days=7)
 """When a machine outside the register that no longer answers is forgotten."""
+NAME_EVERY = timedelta(hours=1)
+"""How often an address may bring a machine that nobody knew, with an id of its own."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class Roster:
         self._alive = timedelta(seconds=alive_s)
         self._places = {place.address: place for place in state.places}
         self._home: dict[MachineId, str] = {}
+        self._named_at: dict[str, datetime] = {}
         for place in sorted(state.places, key=lambda place: str(place.answered_at or "")):
             self._home[place.machine] = place.address
         self._registered: dict[MachineId, Machine] = {}
@@ -203,9 +207,15 @@ class Roster:
         ]
         for place in silent:
             del self._places[place.address]
+            self._named_at.pop(place.address, None)
             if self._is_home(place):
                 del self._home[place.machine]
         return [place.machine for place in silent]
+
+    def forget(self, machine: MachineId) -> None:
+        """Drop what a machine outside the register has shown of itself; its place stays."""
+        if machine not in self._registered:
+            self._book.forget(machine)
 
     # -- helpers -------------------------------------------------------------------------------
 
@@ -216,10 +226,20 @@ class Roster:
         machine = self._book.find(identity) or self._registered_at(place.address)
         if machine is None:
             machine = new_machine_id(identity, place.address)
+            if machine != place.machine and not self._may_name(place.address, now):
+                return stranger
         if self._answers_elsewhere(machine, place.address, now):
             return stranger
         self._book.learn(identity, machine)
         return machine
+
+    def _may_name(self, address: str, now: datetime) -> bool:
+        """Whether an address may bring a machine that is new here; if so, it has done so now."""
+        named_at = self._named_at.get(address)
+        if named_at is not None and timedelta(0) <= now - named_at < NAME_EVERY:
+            return False
+        self._named_at[address] = now
+        return True
 
     def _adopted(self, machine: MachineId) -> MachineId | None:
         address = self._home.get(machine)
