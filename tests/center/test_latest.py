@@ -148,9 +148,46 @@ def test_a_site_cannot_fill_the_memory_with_machines() -> None:
     latest = LatestState(machines_per_site=3)
     rows = [row(1, f"m{number}") for number in range(5)]
     latest.apply_samples(ACME, BUNKER, table(*rows), NOW)
-    latest.apply_details(ACME, BUNKER, [detail("m9")])
+    latest.apply_details(ACME, BUNKER, [detail("m9", age_s=1)])
     assert latest.columns(ACME, NOW).rows == 3
     assert latest.detail(ACME, BUNKER, MachineId("m9")) is None
+
+
+def test_in_a_full_site_a_machine_that_speaks_takes_the_place_of_the_longest_silent() -> None:
+    latest = LatestState(machines_per_site=3)
+    latest.apply_samples(ACME, BUNKER, table(row(30, "g1"), row(20, "m1")), NOW)
+    latest.apply_details(ACME, BUNKER, [detail("g2", age_s=25, model="ghost"), detail("g1", 30)])
+    before = latest.version
+    latest.apply_samples(
+        ACME,
+        BUNKER,
+        table(row(5, "m2", accepted=2), row(6, "m2"), row(5, "m1"), row(99, "g3")),
+        NOW,
+    )
+    columns = latest.changes_since(before, ACME, NOW).columns
+    assert sorted(zip(columns["machine"], columns["accepted"], strict=True)) == [
+        ("m1", None),
+        ("m2", 2.0),
+    ]
+    latest.apply_details(ACME, BUNKER, [detail("m3", model="real")])
+    columns = latest.columns(ACME, NOW).columns
+    assert dict(zip(columns["machine"], columns["model"], strict=True)) == {
+        "m1": None,
+        "m2": None,
+        "m3": "real",
+    }
+    assert latest.detail(ACME, BUNKER, MachineId("g1")) is None
+    assert latest.detail(ACME, BUNKER, MachineId("g2")) is None
+
+
+def test_of_more_machines_than_fit_in_one_batch_each_row_is_its_own_machines() -> None:
+    latest = LatestState(machines_per_site=3)
+    rows = [row(9 - number, f"m{number}", accepted=number) for number in range(8)]
+    for part in (rows[:4], rows[2:], rows):
+        latest.apply_samples(ACME, BUNKER, table(*part), NOW)
+    columns = latest.columns(ACME, NOW).columns
+    shown = dict(zip(columns["machine"], columns["accepted"], strict=True))
+    assert shown == {"m2": 2.0, "m3": 3.0, "m7": 7.0}
 
 
 def test_a_sites_totals_are_its_fresh_machines() -> None:

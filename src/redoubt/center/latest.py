@@ -83,7 +83,6 @@ class LatestState:
         self._stale_after_s = stale_after_s
         self._machines_per_site = machines_per_site
         self._sites: dict[tuple[OrganisationId, SiteId], LatestSite] = {}
-        self._details: dict[tuple[OrganisationId, MachineId], dict[SiteId, bytes]] = {}
         self._changed = asyncio.Event()
 
     def apply_samples(
@@ -107,10 +106,11 @@ class LatestState:
         latest = self._site(organisation, site)
         for detail in details:
             if latest.apply_detail(detail, self.version + 1):
-                by_site = self._details.setdefault((organisation, detail.machine), {})
-                if not detail.replies and site in by_site:
-                    detail = keep_replies(detail, _unpack(by_site[site]))
-                by_site[site] = zlib.compress(msgspec.json.encode(detail), 1)
+                before = latest.details.get(detail.machine)
+                if not detail.replies and before is not None:
+                    detail = keep_replies(detail, _unpack(before))
+                packed = zlib.compress(msgspec.json.encode(detail), 1)
+                latest.details[detail.machine] = packed
         self._announce()
 
     def sites(self, organisation: OrganisationId) -> list[SiteId]:
@@ -157,7 +157,8 @@ class LatestState:
         self, organisation: OrganisationId, site: SiteId, machine: MachineId
     ) -> MachineDetail | None:
         """Return the newest full status of a machine of this site, or None where none came."""
-        packed = self._details.get((organisation, machine), {}).get(site)
+        latest = self._sites.get((organisation, site))
+        packed = None if latest is None else latest.details.get(machine)
         return None if packed is None else _unpack(packed)
 
     async def wait(self, version: int, timeout_s: float) -> int:

@@ -1,7 +1,8 @@
 """The newest row of each machine of one site, as columns that grow.
 
 Numbers are float64 with NaN for unknown, so that a batch of a hundred thousand rows costs a few
-array operations and a page's list one pass per column.
+array operations and a page's list one pass per column. In a full site a machine that is new takes
+the place of the one that is silent longest: what is real speaks, however many were made up.
 """
 
 from __future__ import annotations
@@ -30,17 +31,23 @@ NUMBERS = (*MEASURES, "hashrate_nominal_hs")
 
 
 class LatestSite:
-    """Rows by index; `index` knows which machine has which. Never more than `limit` machines."""
+    """Rows by index; `index` knows which machine has which. Never more than `limit` machines.
+
+    details: the packed details of each machine that has a row.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.index: dict[str, int] = {}
+        self.details: dict[str, bytes] = {}
         self.texts: dict[str, list[str]] = {name: [] for name in TEXTS}
         self.numbers: dict[str, Floats] = {name: np.full(0, np.nan) for name in NUMBERS}
         self.at_ms: Ints = np.full(0, NEVER_MS, dtype=np.int64)
         self.states: npt.NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
         self.changed: Ints = np.zeros(0, dtype=np.int64)
         """The version at which each row last changed."""
+        self._heard_ms: Ints = np.full(0, NEVER_MS, dtype=np.int64)
+        """When each machine was last heard of, by a row or a detail."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -50,7 +57,7 @@ class LatestSite:
         batch = table.combine_chunks().unify_dictionaries()
         times = _plain(batch, "at").cast(pa.int64()).to_numpy(zero_copy_only=False)
         at_ms: Ints = np.minimum(times, now_ms)
-        places = self._places(_plain(batch, "machine"))
+        places = self._places(_plain(batch, "machine"), at_ms)
         rows = _newest_rows(places, at_ms, len(self.index))
         rows = rows[at_ms[rows] > self.at_ms[places[rows]]]
         if not len(rows):
@@ -58,6 +65,7 @@ class LatestSite:
         where = places[rows]
         picked = batch.take(rows)
         self.at_ms[where] = at_ms[rows]
+        self._heard_ms[where] = np.maximum(self._heard_ms[where], at_ms[rows])
         self.changed[where] = version
         states: list[Any] = picked.column("state").to_pylist()
         self.states[where] = [_STATE_CODES.get(state, UNKNOWN) for state in states]
@@ -71,10 +79,15 @@ class LatestSite:
         return len(rows)
 
     def apply_detail(self, detail: MachineDetail, version: int) -> bool:
-        """Take what samples do not say; return False where the site is full."""
-        place = self._place(detail.machine)
+        """Take what samples do not say; False where the site is full of what spoke later."""
+        at_ms = int(detail.status.at.timestamp() * 1000)
+        place = self.index.get(detail.machine)
+        if place is None:
+            self._admit([(at_ms, detail.machine)], set())
+            place = self.index.get(detail.machine)
         if place is None:
             return False
+        self._heard_ms[place] = max(int(self._heard_ms[place]), at_ms)
         status = detail.status
         for name in ("address", "make", "model", "family", "firmware"):
             self.texts[name][place] = getattr(status, name) or ""
@@ -85,27 +98,62 @@ class LatestSite:
         self.changed[place] = version
         return True
 
-    def _places(self, machines: Any) -> Ints:
-        """Return the index of each row's machine (a DictionaryArray); -1 where the site is full."""
-        used = np.unique(machines.indices.to_numpy(zero_copy_only=False))
-        words = machines.dictionary
-        lookup = np.full(len(words) or 1, -1, dtype=np.int64)
-        for code in used.tolist():
-            place = self._place(words[code].as_py())
-            if place is not None:
-                lookup[code] = place
-        places: Ints = lookup[machines.indices.to_numpy(zero_copy_only=False)]
+    def _places(self, machines: Any, at_ms: Ints) -> Ints:
+        """Return the index of each row's machine (a DictionaryArray); -1 where there is no room."""
+        codes = machines.indices.to_numpy(zero_copy_only=False)
+        newest = np.full(len(machines.dictionary) or 1, NEVER_MS, dtype=np.int64)
+        np.maximum.at(newest, codes, at_ms)
+        names = {code: machines.dictionary[code].as_py() for code in np.unique(codes).tolist()}
+        known = {self.index[name] for name in names.values() if name in self.index}
+        new: dict[str, int] = {}
+        for code, name in names.items():
+            if name not in self.index:
+                new[name] = max(new.get(name, NEVER_MS), int(newest[code]))
+        self._admit([(heard_ms, name) for name, heard_ms in new.items()], known)
+        lookup = np.full(len(newest), -1, dtype=np.int64)
+        for code, name in names.items():
+            lookup[code] = self.index.get(name, -1)
+        places: Ints = lookup[codes]
         return places
 
-    def _place(self, machine: str) -> int | None:
-        place = self.index.get(machine)
-        if place is None and len(self.index) < self._limit:
-            place = len(self.index)
-            self.index[machine] = place
-            self._grow(place + 1)
-            for name, column in self.texts.items():
-                column.append(machine if name == "machine" else "")
-        return place
+    def _admit(self, new: list[tuple[int, str]], busy: set[int]) -> None:
+        """Give places to machines that have none (when heard of, id), the newest first.
+
+        Once the site is full they get those of machines that are silent longer, `busy` ones
+        excepted; who finds none stays outside.
+        """
+        new.sort(reverse=True)
+        room = self._limit - len(self.index)
+        for _, machine in new[:room]:
+            self._append(machine)
+        if new[room:]:
+            silent = np.argsort(self._heard_ms[: len(self.index)], kind="stable")
+            busy = busy | {self.index[machine] for _, machine in new[:room]}
+            free = (place for place in silent.tolist() if place not in busy)
+            for (at_ms, machine), place in zip(new[room:], free, strict=False):
+                if at_ms <= self._heard_ms[place]:
+                    break
+                self._replace(place, machine)
+
+    def _append(self, machine: str) -> None:
+        place = len(self.index)
+        self._grow(place + 1)
+        self.index[machine] = place
+        for name, column in self.texts.items():
+            column.append(machine if name == "machine" else "")
+
+    def _replace(self, place: int, machine: str) -> None:
+        """Forget who has a place, and give it to another."""
+        before = self.texts["machine"][place]
+        del self.index[before]
+        self.details.pop(before, None)
+        self.index[machine] = place
+        for name, column in self.texts.items():
+            column[place] = machine if name == "machine" else ""
+        for numbers in self.numbers.values():
+            numbers[place] = np.nan
+        self.at_ms[place] = self._heard_ms[place] = NEVER_MS
+        self.states[place] = UNKNOWN
 
     def _grow(self, rows: int) -> None:
         """Make room by doubling, so that growing costs little per machine."""
@@ -113,7 +161,9 @@ class LatestSite:
         if rows <= have:
             return
         more = max(rows, 2 * have, 64) - have
-        self.at_ms = np.concatenate([self.at_ms, np.full(more, NEVER_MS, dtype=np.int64)])
+        never = np.full(more, NEVER_MS, dtype=np.int64)
+        self.at_ms = np.concatenate([self.at_ms, never])
+        self._heard_ms = np.concatenate([self._heard_ms, never])
         self.states = np.concatenate([self.states, np.full(more, UNKNOWN, dtype=np.uint8)])
         self.changed = np.concatenate([self.changed, np.zeros(more, dtype=np.int64)])
         for name, column in self.numbers.items():
