@@ -41,6 +41,7 @@ WIDTHS = (1440, 390)
 _PAGE = """<!doctype html><meta charset="utf-8"><title>bench</title>
 <link rel="stylesheet" href="/static/vendor/fonts.css">
 <link rel="stylesheet" href="/static/css/base.css">
+<link rel="stylesheet" href="/static/css/pictures.css">
 <link rel="stylesheet" href="/static/css/parts.css">
 <script type="module" src="/play.js"></script>
 <main><div class="heat"><canvas class="map"></canvas></div></main>

@@ -163,7 +163,9 @@ def test_the_console_registers_previews_exports_and_backs_up(folder: Path, tmp_p
     assert "machines.csv:2: address: expected an IP address" in bad.output
     assert "Nothing was changed" in bad.output
 
-    token = console("token", "site", folder, "new-site").stdout.strip()
+    assert "give --name" in console("token", "site", folder, "new-site", expect=2).output
+    made = console("token", "site", folder, "new-site", "--name", "New", "--json").stdout
+    token = json.loads(made)["token"]
     assert len(parse_enrolment_token(token).fingerprint) == 64
     assert (
         "no organisation"
@@ -192,3 +194,12 @@ def test_a_backup_of_a_running_center_says_what_it_leaves_out(folder: Path, tmp_
     redoubt("restore", tmp_path / "backup", tmp_path / "again")
     with running(tmp_path / "again") as (url, _):
         assert "Sign in" in get(f"{url}/sign-in")
+
+
+def test_a_center_that_cannot_be_leaves_no_folder_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "center"
+    for wrong in ("foo", "127.0.0.1:99999", "0.0.0.0:8099"):
+        redoubt("init", folder, "--web-listen", wrong, expect=2)
+    assert not folder.exists()
+    link = json.loads(redoubt("init", folder, "--json").stdout)["link"]
+    assert link.startswith("http://127.0.0.1:8080/link/")

@@ -51,7 +51,9 @@ class Mine:
             *("--agent-listen", f"127.0.0.1:{self._agents}"),
         )
         await self.start_center()
-        token = await self._call("center", "token", "site", str(self.center_folder), "bunker")
+        token = await self._call(
+            *("center", "token", "site", str(self.center_folder), "bunker", "--name", "Bunker")
+        )
         (self._folder / "token").write_text(token)
         while not (self._folder / "map.json").exists():  # noqa: ASYNC110 - another process's file
             await asyncio.sleep(0.05)

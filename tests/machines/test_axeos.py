@@ -19,6 +19,7 @@ def test_everything_a_recent_version_says() -> None:
     board = status.boards[0]
     assert (board.temp_chip_max_c, board.temp_board_c) == (58.5, 52)
     assert (board.chips, board.chips_expected) == (None, 1)
+    assert "boards.chips_expected" not in status.sources, "the machine said it, no table did"
     assert status.state is MachineState.HASHING
     assert status.errors == ()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from redoubt.machines import Auth, Cadence, drivers, find_driver, service_ports
@@ -20,6 +23,13 @@ def test_every_folder_is_a_family() -> None:
         "whatsminer_v3": 4433,
         "axeos": 80,
     }
+
+
+def test_the_import_contract_keeps_every_family_apart() -> None:
+    pyproject = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    contracts = tomllib.loads(pyproject.read_text())["tool"]["importlinter"]["contracts"]
+    (apart,) = (contract for contract in contracts if contract["id"] == "families")
+    assert set(apart["modules"]) == {f"redoubt.machines.{family}" for family in drivers()}
 
 
 def test_an_unknown_family_is_the_users_to_mend() -> None:

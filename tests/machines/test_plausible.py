@@ -44,6 +44,7 @@ from tests.machines.replies import antminer, axeos, old_stats, parse, whatsminer
         ),
         ("axeos", axeos(uptimeSeconds=-1), "uptime_negative", "uptime_s"),
         ("axeos", axeos(power=90_000), "power_implausible", "power_w"),
+        ("axeos", axeos(power=2.0), "efficiency_implausible", "power_w"),
         ("axeos", axeos(macAddr="zz"), "mac_invalid", "mac"),
     ],
 )

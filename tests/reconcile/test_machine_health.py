@@ -317,7 +317,10 @@ class TestClaims:
             fans=(Fan(0, 99_999),),
         )
         lies = healthy(hashrate_hs=500e12, fans=(Fan(0, 0),))
-        notes = _plausible.mark_implausible(status) + _plausible.mark_implausible(lies)
+        thrift = healthy(efficiency_j_per_th=0.5, uptime_s=-1)
+        notes = [
+            note for said in (status, lies, thrift) for note in _plausible.mark_implausible(said)
+        ]
         assert {note.code for note in notes} == CLAIMS.keys()
 
     def test_a_machines_words_are_made_harmless(self) -> None:

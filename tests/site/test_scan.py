@@ -174,9 +174,18 @@ def test_an_address_named_twice_is_scanned_once() -> None:
     assert len(list(addresses(parse_networks(["10.0.0.0/30", "10.0.0.1"])))) == 2
 
 
-@pytest.mark.parametrize("text", ["antminer", "antminer=0", "antminer=70000", "toaster=80", "=1"])
-def test_ports_that_cannot_be(text: str) -> None:
-    with pytest.raises(InputError, match="expected SERVICE=PORT"):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("toaster=80", "expected SERVICE=PORT"),
+        ("=1", "expected SERVICE=PORT"),
+        ("antminer", "1 to 65535 for antminer, got ''"),
+        ("antminer=0", "1 to 65535 for antminer, got '0'"),
+        ("antminer=70000", "1 to 65535 for antminer, got '70000'"),
+    ],
+)
+def test_ports_that_cannot_be(text: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
         parse_ports([text])
 
 

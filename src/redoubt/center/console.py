@@ -73,14 +73,23 @@ def console_link(
 def console_site_token(
     folder: Path, organisation: str | None, site: str, *, name: str | None, virtual: bool
 ) -> SiteToken:
-    """Return an enrolment token for `site`, which is registered first where it is not yet."""
+    """Return an enrolment token for `site`, which with a `name` is registered first if it is new.
+
+    Raises InputError where the site is not registered and no name is given.
+    """
     wanted = SiteId(check_id(site, "SITE"))
     with _records(folder) as records:
         scope, now = _organisation(records, organisation), utc_now()
         register = records.register.load(scope)
         is_new = all(known.id != wanted for known in register.sites)
         if is_new:
-            added = Site(id=wanted, name=check_name(name or site, "--name"), virtual=virtual)
+            if name is None:
+                known_sites = ", ".join(known.id for known in register.sites) or "none yet"
+                raise InputError(
+                    f"no site {site!r} is registered (there are: {known_sites}): import it with "
+                    "the register, or give --name to register it now"
+                )
+            added = Site(id=wanted, name=check_name(name, "--name"), virtual=virtual)
             sites = tuple(sorted((*register.sites, added), key=lambda known: known.id))
             records.register.save(msgspec.structs.replace(register, sites=sites), WHO, now)
         authority = CenterFolder(folder).authority().certificate

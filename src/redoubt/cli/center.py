@@ -9,6 +9,7 @@ import click
 from redoubt.cli.center_register import register
 
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
 @click.group("center")
@@ -26,6 +27,7 @@ command.add_command(register)
 @click.option("--web-listen", default=None, metavar="HOST:PORT", help="Pages and API.")
 @click.option("--agent-listen", default=None, metavar="HOST:PORT", help="Site agents, by TLS.")
 @click.option("--public-host", default=None, help="Name or address by which others reach it.")
+@AS_JSON
 def init(
     folder: Path,
     organisation: str,
@@ -33,6 +35,7 @@ def init(
     web_listen: str | None,
     agent_listen: str | None,
     public_host: str | None,
+    as_json: bool,
 ) -> None:
     """Make a control center in DIR and print a one-time link for its first admin."""
     from redoubt.access.password import check_name
@@ -44,7 +47,7 @@ def init(
     from redoubt.model.register import Organisation
 
     given = {"web_listen": web_listen, "agent_listen": agent_listen, "public_host": public_host}
-    settings = Settings(**{key: value for key, value in given.items() if value is not None})
+    settings = Settings(**{key: value for key, value in given.items() if value is not None}).check()
     first = Organisation(
         OrganisationId(check_id(organisation, "--organisation")),
         check_name(name or organisation, "--name"),
@@ -58,7 +61,7 @@ def init(
         "Then open this link within 15 minutes to become its first admin. It works once:",
         err=True,
     )
-    click.echo(f"{settings.base_url}{link}")
+    _answer(f"{settings.base_url}{link}", "link", as_json)
 
 
 @command.command("run")
@@ -90,13 +93,16 @@ def run(folder: Path, web_listen: str | None, agent_listen: str | None) -> None:
 @click.option("--organisation", default=None, help="Whose admin; the first one where left out.")
 @click.option("--email", default=None, help="Whose password to set anew; else a new admin.")
 @click.option("--sign-in", is_flag=True, help="Straight in, without setting a password.")
-def link(folder: Path, organisation: str | None, email: str | None, sign_in: bool) -> None:
+@AS_JSON
+def link(
+    folder: Path, organisation: str | None, email: str | None, sign_in: bool, as_json: bool
+) -> None:
     """Print a one-time link, good for 15 minutes: for a new admin, or a lost password."""
     from redoubt.center.console import console_link
     from redoubt.center.settings import load_settings
 
     path = console_link(folder, organisation, email, sign_in=sign_in)
-    click.echo(f"{load_settings(folder).base_url}{path}")
+    _answer(f"{load_settings(folder).base_url}{path}", "link", as_json)
 
 
 @command.group("token")
@@ -107,15 +113,21 @@ def token() -> None:
 @token.command("site")
 @FOLDER
 @click.argument("site")
-@click.option("--name", default=None, help="The site's name, where it is not registered yet.")
+@click.option("--name", default=None, help="Register the site first, under this name.")
 @click.option("--virtual", is_flag=True, help="A site that is not real, where it is new.")
 @click.option("--organisation", default=None, help="Whose site; the first one where left out.")
+@AS_JSON
 def token_site(
-    folder: Path, site: str, name: str | None, virtual: bool, organisation: str | None
+    folder: Path,
+    site: str,
+    name: str | None,
+    virtual: bool,
+    organisation: str | None,
+    as_json: bool,
 ) -> None:
     """Print an enrolment token for SITE: good once, within 24 hours, for this site alone.
 
-    A site that is not registered yet is registered by its id and name.
+    A site that is not registered yet is registered where --name is given, else refused.
     """
     from redoubt.center.console import console_site_token
 
@@ -127,7 +139,7 @@ def token_site(
         "It works once:",
         err=True,
     )
-    click.echo(made.token)
+    _answer(made.token, "token", as_json)
 
 
 @command.group("organisation")
@@ -140,19 +152,23 @@ def organisation_group() -> None:
 @click.argument("identifier", metavar="ID")
 @click.option("--name", default=None, help="Its name; its id where left out.")
 @click.option("--client", is_flag=True, help="Protected without mining.")
-def organisation_add(folder: Path, identifier: str, name: str | None, client: bool) -> None:
+@AS_JSON
+def organisation_add(
+    folder: Path, identifier: str, name: str | None, client: bool, as_json: bool
+) -> None:
     """Add an organisation and print a one-time link for its first admin."""
     from redoubt.center.console import console_add_organisation
     from redoubt.center.settings import load_settings
 
     path = console_add_organisation(folder, identifier, name or identifier, is_client=client)
-    click.echo(f"{load_settings(folder).base_url}{path}")
+    _answer(f"{load_settings(folder).base_url}{path}", "link", as_json)
 
 
 @command.command("backup")
 @FOLDER
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
-def backup(folder: Path, target: Path) -> None:
+@AS_JSON
+def backup(folder: Path, target: Path, as_json: bool) -> None:
     """Write all that the center in DIR is, keys included, to FILE. Keep it as safe as the keys.
 
     While the center runs its telemetry (samples and roll-ups) is left out: stop it for those.
@@ -163,12 +179,15 @@ def backup(folder: Path, target: Path) -> None:
     manifest = back_up(folder, target, utc_now())
     what = "with its telemetry" if manifest.has_telemetry else "WITHOUT telemetry, since it runs"
     click.echo(f"{folder} is in {target}, {what}.", err=True)
+    if as_json:
+        click.echo(_json(manifest))
 
 
 @command.command("restore")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
 @FOLDER
-def restore(source: Path, folder: Path) -> None:
+@AS_JSON
+def restore(source: Path, folder: Path, as_json: bool) -> None:
     """Make the center in backup FILE anew in DIR, a folder that is empty or new."""
     from redoubt.center.backup import restore as restore_center
 
@@ -179,3 +198,16 @@ def restore(source: Path, folder: Path) -> None:
         f"Start it with: redoubt center run {folder}",
         err=True,
     )
+    if as_json:
+        click.echo(_json(manifest))
+
+
+def _answer(text: str, name: str, as_json: bool) -> None:
+    """Print the one thing that was asked for, bare or as {name: text}."""
+    click.echo(_json({name: text}) if as_json else text)
+
+
+def _json(answer: object) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(answer)

@@ -62,14 +62,13 @@ def show(
 
     credentials = _credentials(user, password_file, credentials_file)
     status = uvloop.run(_read(address, family, parse_ports(ports), credentials))
-    if status is None:
+    if status.family is None and status.state is MachineState.OFFLINE:
         click.echo(f"redoubt: nothing answers at {address} on any port that machines use", err=True)
-        return 1
     if as_json:
         import msgspec
 
         click.echo(msgspec.json.encode(status))
-    else:
+    elif status.state is not MachineState.OFFLINE or status.family is not None:
         click.echo("\n".join(status_lines(status)))
     return 1 if status.state is MachineState.OFFLINE else 0
 
@@ -90,20 +89,27 @@ def _credentials(user: str, password_file: Path | None, file: Path | None) -> Cr
     try:
         with click.open_file(str(password_file), encoding="utf-8") as source:
             password = source.readline().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{password_file} cannot be read: {exc}") from exc
+    except OSError as exc:
+        raise InputError(f"{password_file} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise InputError(f"expected the password as text in {password_file}") from exc
     return Credentials.single(Login(user, password))
 
 
 async def _read(
     address: str, family: str | None, ports: dict[str, int], credentials: Credentials
-) -> MachineStatus | None:
+) -> MachineStatus:
+    from datetime import UTC, datetime
+
     from redoubt.model.ids import MachineId
+    from redoubt.model.status import MachineState, MachineStatus
     from redoubt.site.poller import Poller, Target
     from redoubt.site.scan import find_one, resolve
 
     host = await resolve(address)
     if family is None:
-        return await find_one(host, ports, credentials=credentials)
+        found = await find_one(host, ports, credentials=credentials)
+        offline = MachineStatus(address=host, at=datetime.now(UTC), state=MachineState.OFFLINE)
+        return found or offline
     target = Target(machine=MachineId("shown"), address=host, family=family, ports=ports)
     return (await Poller(credentials).poll(target)).status

@@ -42,6 +42,7 @@ def command() -> None:
     help="A port that is not the usual one, such as antminer=14028. May be repeated.",
 )
 @click.option("--cadence", "cadence_s", type=float, help="Seconds between two readings. [15]")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def init(
     folder: Path,
     center: str,
@@ -49,6 +50,7 @@ def init(
     networks: tuple[str, ...],
     ports: tuple[str, ...],
     cadence_s: float | None,
+    as_json: bool,
 ) -> None:
     """Make DIR the folder of a site that the center at URL knows.
 
@@ -79,6 +81,9 @@ def init(
         f"{site_folder.config}.\nStart it with: redoubt site run {folder}",
         err=True,
     )
+    if as_json:
+        enrolled = {"site": config.site, "organisation": config.organisation, "center": url}
+        click.echo(msgspec.json.encode(enrolled))
 
 
 @command.command("run")
@@ -137,5 +142,8 @@ def _read_token(source: str) -> str:
     try:
         with click.open_file(source, encoding="utf-8") as file:
             return str(file.readline(1000)).strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"expected a file with the token, or - for stdin: {exc}") from exc
+    except OSError as exc:
+        why = exc.strerror or "it cannot be read"
+        raise InputError(f"expected a file with the token, or - for stdin: {why}") from exc
+    except UnicodeDecodeError as exc:
+        raise InputError("expected the enrolment token as text, got binary data") from exc

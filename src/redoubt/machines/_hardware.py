@@ -29,12 +29,13 @@ def fill_from_hardware(values: dict[str, Any], sources: dict[str, Source]) -> No
         values["hashrate_nominal_hs"] = hardware.hashrate_nominal_hs
         sources["hashrate_nominal_hs"] = HARDWARE
     chips = hardware.chips_per_board
-    if chips is not None and "boards" in values:
+    boards = values.get("boards", ())
+    if chips is not None and any(board.chips_expected is None for board in boards):
         values["boards"] = tuple(
             msgspec.structs.replace(board, chips_expected=chips)
             if board.chips_expected is None
             else board
-            for board in values["boards"]
+            for board in boards
         )
         sources.setdefault("boards.chips_expected", HARDWARE)
     hashrate = values.get("hashrate_hs")

@@ -11,6 +11,9 @@ from redoubt.model.status import MachineStatus, Note, Why
 COLDEST_C, HOTTEST_C = -40.0, 150.0
 MOST_WATTS = 25_000.0
 MOST_OVER_NOMINAL = 2.0
+"""Overclocking by immersion reaches about half above nominal; twice is out of reach."""
+LEAST_J_PER_TH = 5.0
+"""The best machines sold need about twice that (the rows of `model/hardware`)."""
 MOST_RPM = 40_000
 
 
@@ -68,10 +71,13 @@ def _boards(status: MachineStatus) -> list[Note]:
 
 
 def _power(status: MachineStatus) -> list[Note]:
-    watts = status.power_w
-    if watts is None or 0 <= watts <= MOST_WATTS:
-        return []
-    return [Note("power_implausible", f"claims {watts:.0f} W", "power_w")]
+    watts, efficiency = status.power_w, status.efficiency_j_per_th
+    if watts is not None and not 0 <= watts <= MOST_WATTS:
+        return [Note("power_implausible", f"claims {watts:.0f} W", "power_w")]
+    if efficiency is not None and efficiency < LEAST_J_PER_TH:
+        text = f"claims to need {efficiency:.2g} J/TH, which no machine can"
+        return [Note("efficiency_implausible", text, "power_w")]
+    return []
 
 
 def _temperatures(status: MachineStatus) -> list[Note]:

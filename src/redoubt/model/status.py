@@ -43,7 +43,7 @@ class Why(StrEnum):
     IMPLAUSIBLE = "implausible"
 
 
-class Source(msgspec.Struct, frozen=True, omit_defaults=True):
+class Source(msgspec.Struct, frozen=True):
     """Where a field's value came from: the driver's call, and when its reply arrived.
 
     `at` is None and `why` set where there is no value; a model table as source is the call

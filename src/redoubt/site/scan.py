@@ -83,10 +83,12 @@ def parse_ports(texts: Sequence[str]) -> dict[str, int]:
     ports: dict[str, int] = {}
     for text in texts:
         service, _, number = text.partition("=")
-        if service not in known or not number.isdecimal() or not 0 < int(number[:6]) < 65536:
+        if service not in known:
             raise InputError(
                 f"expected SERVICE=PORT with a service of {', '.join(known)}, got {text[:80]!r}"
             )
+        if not number.isdecimal() or not 0 < int(number[:6]) < 65536:
+            raise InputError(f"expected a port of 1 to 65535 for {service}, got {number[:40]!r}")
         ports[service] = int(number)
     return ports
 
@@ -155,7 +157,7 @@ async def resolve(address: str) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(address, None, type=SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
-        raise InputError(f"no address is known for {address[:80]!r}: {exc}") from exc
+        raise InputError(f"no address is known for the name {address[:80]!r}") from exc
     return str(check_own(ipaddress.ip_address(found[0][4][0])))
 
 

@@ -17,8 +17,10 @@ CLAIMS = {
     "chips_negative": Severity.MEDIUM,
     "chips_over": Severity.HIGH,
     "power_implausible": Severity.MEDIUM,
+    "efficiency_implausible": Severity.MEDIUM,
     "temp_implausible": Severity.MEDIUM,
     "fan_implausible": Severity.LOW,
+    "uptime_negative": Severity.LOW,
     "mac_invalid": Severity.LOW,
 }
 """The notes that drivers give on values that cannot be true, and how grave each is. Those that make

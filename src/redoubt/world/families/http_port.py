@@ -6,6 +6,7 @@ and lets a subclass answer. Framing follows the firmware: a Content-Length, or c
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -45,7 +46,7 @@ class Response(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class HttpPort(MachinePort):
+class HttpPort(MachinePort, ABC):
     """One connection. Subclasses say who the server is and what it answers."""
 
     server = ""
@@ -57,9 +58,9 @@ class HttpPort(MachinePort):
         self._busy = False
         self._keep_alive = True
 
+    @abstractmethod
     def respond(self, request: Request) -> Response:
         """Return the answer to a request."""
-        raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
         self._received += data
