@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -110,12 +112,32 @@ async def mine_in(folder: Path) -> AsyncIterator[Mine]:
             await mine.end()
 
 
+KINDS = (("center",), ("site",), ("center", "site"))
+
+
 @pytest.mark.parametrize("seed", [5])
 async def test_programs_that_are_killed_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
+    await _live_through(tmp_path, KINDS, random.Random(seed))
+
+
+@pytest.mark.soak
+async def test_programs_that_are_killed_fifty_times_lose_and_double_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get("REDOUBT_SEED") or time.time())
+    with capsys.disabled():
+        sys.stdout.write(f"seed {seed}: fifty deaths of whole programs\n")
     rng = random.Random(seed)
+    await _live_through(tmp_path, [rng.choice(KINDS) for _ in range(50)], rng)
+
+
+async def _live_through(
+    tmp_path: Path, deaths: Sequence[tuple[str, ...]], rng: random.Random
+) -> None:
+    """Kill programs at random moments, one death after another, and count in the end."""
     async with mine_in(tmp_path) as mine:
         await mine.wait_for_batches(3)
-        for killed in (("center",), ("site",), ("center", "site")):
+        for killed in deaths:
             await asyncio.sleep(rng.random())
             await asyncio.gather(*[getattr(mine, name).kill() for name in killed])
             if "center" in killed:
