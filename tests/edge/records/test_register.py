@@ -95,6 +95,28 @@ def test_of_each_machine_the_newest_detail_stays(records: Records) -> None:
     assert list(records.details.load(ZETA)) == []
 
 
+def test_details_of_strangers_are_bounded_and_those_of_registered_machines_stay(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redoubt.edge.records.details.MAX_STRANGERS_PER_SITE", 2)
+    save(records, SMALL)
+    bunker, hall = SiteId("bunker"), SiteId("hall")
+    records.details.upsert(ACME, hall, [detail("m1", 0), detail("g1", 0)])
+    records.details.upsert(ACME, bunker, [detail("m1", 0)])
+    for second in range(1, 5):
+        records.details.upsert(ACME, bunker, [detail(f"g{second}", second)])
+    records.details.upsert(ACME, bunker, [detail("g3", 9)])
+    records.details.upsert(ACME, bunker, [detail("g5", 5)])
+    kept = sorted((site, known.machine) for site, known in records.details.load(ACME))
+    assert kept == [
+        (bunker, "g3"),
+        (bunker, "g5"),
+        (bunker, "m1"),
+        (hall, "g1"),
+        (hall, "m1"),
+    ]
+
+
 def test_replies_stand_until_others_come(records: Records) -> None:
     site = SiteId("bunker")
     bare = msgspec.structs.replace(detail("m1", 9), replies={})

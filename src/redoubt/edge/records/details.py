@@ -8,9 +8,12 @@ import sqlalchemy as sa
 
 from redoubt.edge.batches import MachineDetail, decode_details, encode_details, keep_replies
 from redoubt.edge.records.engine import Scoped, reading, scoped, transaction
-from redoubt.edge.records.tables import machine_details
+from redoubt.edge.records.tables import machine_details, machines
 from redoubt.model.errors import RemoteProtocolError, ServiceError
 from redoubt.model.ids import MachineId, OrganisationId, SiteId
+
+MAX_STRANGERS_PER_SITE = 10_000
+"""Of how many machines outside the register details stay: an agent keeps fewer at a time."""
 
 
 class Details:
@@ -20,7 +23,10 @@ class Details:
     def upsert(
         self, organisation: OrganisationId, site: SiteId, details: Sequence[MachineDetail]
     ) -> None:
-        """Keep the newest of each machine; an older one that comes late changes nothing."""
+        """Keep the newest of each machine; an older one that comes late changes nothing.
+
+        Of machines outside the register those that are silent longest go, beyond the bound.
+        """
         if not details:
             return
         newest: dict[MachineId, MachineDetail] = {}
@@ -42,6 +48,8 @@ class Details:
             for key, detail in newest.items():
                 if key in known and detail.status.at > known[key]:
                     _replace(connection, scope, site, detail)
+            if fresh:
+                _forget_strangers(connection, scope, site)
 
     def get(
         self, organisation: OrganisationId, site: SiteId, machine: MachineId
@@ -81,6 +89,20 @@ def _replace(connection: sa.Connection, scope: Scoped, site: SiteId, detail: Mac
         detail = keep_replies(detail, _unpack(connection.execute(statement).scalar_one()))
     changed = scope.update(machine_details, at=detail.status.at, detail=encode_details([detail]))
     connection.execute(changed.where(*here))
+
+
+def _forget_strangers(connection: sa.Connection, scope: Scoped, site: SiteId) -> None:
+    registered = scope.select(machines, machines.c.id).where(machines.c.site == site)
+    surplus = (
+        scope.select(machine_details, machine_details.c.machine)
+        .where(machine_details.c.site == site, machine_details.c.machine.not_in(registered))
+        .order_by(machine_details.c.at.desc(), machine_details.c.machine)
+        .offset(MAX_STRANGERS_PER_SITE)
+    )
+    statement = scope.delete(machine_details).where(
+        machine_details.c.site == site, machine_details.c.machine.in_(surplus)
+    )
+    connection.execute(statement)
 
 
 def _unpack(packed: bytes) -> MachineDetail:
