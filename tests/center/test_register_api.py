@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from redoubt.access.principal import Scope
 from redoubt.center.context import Center
+from redoubt.edge.records.agents import Agent
 from redoubt.model.ids import SiteId
 from redoubt.model.register import Register
 from redoubt.model.register.columns import TABLES
 from redoubt.model.register.csv_form import write_csv
 from redoubt.model.register.snapshot import open_snapshot
 from redoubt.model.register.toml_form import write_toml
-from tests.center.conftest import ACME, ZETA, Connect, add_token
+from tests.center.conftest import ACME, NOW, ZETA, Connect, add_token
 from tests.model.register.registers import SMALL
 
 TOML = [{"name": "register.toml", "text": write_toml(SMALL)}]
@@ -60,6 +61,38 @@ async def test_with_one_bad_row_nothing_goes_in(center: Center, connect: Connect
         (3, "name"),
     ]
     assert center.records.register.load(ACME).version == 0
+
+
+async def test_a_site_that_goes_while_its_agent_may_still_come_in_is_told(
+    center: Center, connect: Connect
+) -> None:
+    client = connect(token=add_token(center))
+    await client.post("/api/v1/register/import", json={"files": TOML})
+    for name, revoked_at in (("hall-1", None), ("hall-2", NOW), ("bunker-1", None)):
+        agent = Agent(
+            organisation=ACME,
+            site=SiteId(name.partition("-")[0]),
+            agent=name,
+            key_fingerprint=name,
+            certificate_serial="1",
+            enrolled_at=NOW,
+            renewed_at=NOW,
+            expires_at=NOW,
+            revoked_at=revoked_at,
+        )
+        center.records.agents.add(agent)
+    left = msgspec.structs.replace(SMALL, sites=SMALL.sites[:1], machines=SMALL.machines[:1])
+    files = [{"name": "register.toml", "text": write_toml(left)}]
+    told = [
+        "site hall is removed, and its agent hall-1 may still come in: "
+        "revoke it if the site is gone"
+    ]
+    preview = await client.post("/api/v1/register/preview", json={"files": files})
+    assert (preview.status_code, preview.json()["warnings"]) == (200, told)
+    done = await client.post("/api/v1/register/import", json={"files": files})
+    assert (done.status_code, done.json()["warnings"]) == (200, told)
+    again = await client.post("/api/v1/register/preview", json={"files": files})
+    assert again.json()["warnings"] == []
 
 
 async def test_an_import_made_from_an_old_preview_is_refused(

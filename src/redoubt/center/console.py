@@ -15,7 +15,7 @@ from redoubt.access.password import check_name
 from redoubt.center.context import utc_now
 from redoubt.center.folder import CenterFolder
 from redoubt.center.links import make_link
-from redoubt.center.register_import import ImportReport, import_files
+from redoubt.center.register_import import ImportReport, import_files, preview_files
 from redoubt.center.settings import load_settings
 from redoubt.center.site_tokens import make_enrolment_token
 from redoubt.edge.records import Records, open_records
@@ -24,7 +24,7 @@ from redoubt.edge.records.sessions import LinkPurpose
 from redoubt.model.errors import InputError
 from redoubt.model.ids import OrganisationId, SiteId, UserId, check_id
 from redoubt.model.register import Organisation, OrganisationKind, Register, Site
-from redoubt.model.register.changes import FileText, plan_files
+from redoubt.model.register.changes import FileText
 
 WHO = "console"
 
@@ -124,10 +124,7 @@ def console_preview(
 ) -> ImportReport:
     """Return what an import would do."""
     with _records(folder) as records:
-        register = records.register.load(_organisation(records, organisation))
-    plan, problems = plan_files(register, files)
-    changes = plan.changes if plan else ()
-    return ImportReport(version=register.version, changes=changes, problems=problems)
+        return preview_files(records, _organisation(records, organisation), files)
 
 
 def console_import(

@@ -11,12 +11,11 @@ from litestar.exceptions import NotFoundException
 
 from redoubt.access.principal import Principal, Scope
 from redoubt.center.context import Center
-from redoubt.center.register_import import ImportReport, import_files
+from redoubt.center.register_import import ImportReport, import_files, preview_files
 from redoubt.model.register import Register
-from redoubt.model.register.changes import FileText, Plan, plan_files
+from redoubt.model.register.changes import FileText
 from redoubt.model.register.columns import table_named
 from redoubt.model.register.csv_form import write_csv
-from redoubt.model.register.draft import Problem
 from redoubt.model.register.toml_form import write_toml
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -70,9 +69,10 @@ async def preview_import(
     center: Center, principal: Principal, data: ImportRequest
 ) -> Response[ImportReport]:
     """What an import would add, change and remove, or every problem in it. Changes nothing."""
-    register = await asyncio.to_thread(center.records.register.load, principal.organisation)
-    plan, problems = await asyncio.to_thread(plan_files, register, _files(data))
-    return _report(plan, problems, register.version)
+    report = await asyncio.to_thread(
+        preview_files, center.records, principal.organisation, _files(data)
+    )
+    return _report(report)
 
 
 @post(
@@ -96,18 +96,15 @@ async def post_import(
     )
     if not report.problems:
         center.registers.ring(principal.organisation, report.version)
-    return _json(report, 200 if not report.problems else 422)
+    return _report(report)
 
 
 def _files(data: ImportRequest) -> list[FileText]:
     return [FileText(file.name[:255], file.text.encode()) for file in data.files[:MAX_FILES]]
 
 
-def _report(
-    plan: Plan | None, problems: tuple[Problem, ...], version: int
-) -> Response[ImportReport]:
-    report = ImportReport(version=version, changes=plan.changes if plan else (), problems=problems)
-    return _json(report, 200 if plan else 422)
+def _report(report: ImportReport) -> Response[ImportReport]:
+    return _json(report, 200 if not report.problems else 422)
 
 
 def _json(value: Any, status: int = 200) -> Response[Any]:

@@ -110,6 +110,8 @@ def _show(report: ImportReport, as_json: bool, verb: str) -> None:
             _show_change(change, verb)
         if not report.changes and not report.problems:
             click.echo("Nothing differs from what is registered.")
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
     for problem in report.problems:
         click.echo(str(problem), err=True)
     if report.problems:
