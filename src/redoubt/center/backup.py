@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -29,9 +29,13 @@ FORMAT = 1
 VERSIONS_SKIPPED = 1_000
 """Sites take only a register that is newer than theirs, and theirs may be newer than the backup."""
 
+MAX_MEMBERS = 1_000_000
+"""Entries of a backup: a telemetry store of years has some ten thousand files."""
+
 _MANIFEST = "redoubt-center.json"
 _DATABASES = ("records.sqlite", "inbox.sqlite")
-_FOLDERS = ("keys", "telemetry")
+_KEYS, _TELEMETRY = "keys", "telemetry"
+_MAX_LINK = 1_000
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -63,17 +67,17 @@ def restore(source: Path, root: Path) -> Manifest:
 
     Raises InputError where `root` holds something or `source` is no backup.
     """
-    if root.exists() and any(root.iterdir()):
+    if root.is_dir() and any(root.iterdir()):
         raise InputError(f"{root} holds files already: name an empty or a new folder")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tarfile.open(source, "r:gz") as archive:
             manifest = _manifest(archive, source)
-            archive.extractall(root, members=_expected(archive), filter="data")
+            _unpack(archive, root)
     except (OSError, EOFError, tarfile.TarError) as exc:
         raise InputError(f"{source} cannot be restored: {exc}") from exc
     _close_to_others(root)
-    (root / "telemetry").mkdir(mode=0o700, exist_ok=True)
+    (root / _TELEMETRY).mkdir(mode=0o700, exist_ok=True)
     load_settings(root)
     records = open_records(CenterFolder(root).records_url)
     records.register.skip_versions(VERSIONS_SKIPPED)
@@ -107,7 +111,7 @@ def _fill(archive: tarfile.TarFile, folder: CenterFolder, manifest: Manifest) ->
     entry.size, entry.mode = len(data), 0o600
     archive.addfile(entry, io.BytesIO(data))
     archive.add(folder.root / SETTINGS_FILE, SETTINGS_FILE)
-    archive.add(folder.keys, "keys")
+    archive.add(folder.keys, _KEYS)
     # Beside the backup, where there is room for it, and in a folder that nobody else can enter.
     with tempfile.TemporaryDirectory(dir=folder.root, prefix=".backup-") as scratch:
         for name in _DATABASES:
@@ -117,7 +121,7 @@ def _fill(archive: tarfile.TarFile, folder: CenterFolder, manifest: Manifest) ->
                 archive.add(copy, name)
                 copy.unlink()
     if manifest.has_telemetry:
-        archive.add(folder.telemetry, "telemetry")
+        archive.add(folder.telemetry, _TELEMETRY)
 
 
 def _copy_database(source: Path, target: Path) -> None:
@@ -141,23 +145,64 @@ def _manifest(archive: tarfile.TarFile, source: Path) -> Manifest:
     return manifest
 
 
-def _expected(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield what belongs in a center's folder; a backup has nothing else."""
-    for member in archive:
-        top = member.name.partition("/")[0]
-        plain = member.isfile() and member.name in (SETTINGS_FILE, *_DATABASES)
-        inside = top in _FOLDERS and (member.isfile() or member.isdir() or member.issym())
-        if plain or inside:
-            yield member
+def _unpack(archive: tarfile.TarFile, root: Path) -> None:
+    """Unpack what belongs in a center's folder; a backup has nothing else.
+
+    Links come last, when nothing more is written through them.
+    """
+    room_bytes, links = shutil.disk_usage(root).free, []
+    for count, member in enumerate(archive):
+        room_bytes -= member.size
+        if count >= MAX_MEMBERS or room_bytes < 0:
+            raise InputError(f"the backup holds more than there is room for in {root}")
+        if _is_expected(member) and member.issym():
+            links.append(member)
+        elif _is_expected(member):
+            archive.extract(member, root, filter="data")
         elif member.name != _MANIFEST:
             raise InputError(f"a backup of a control center does not hold {member.name[:80]!r}")
+    # All of them are looked at while there is none, so that no name leads by another.
+    targets = [_target(link, root) for link in links]
+    for link, target in zip(links, targets, strict=True):
+        (root / link.name).symlink_to(target)
+
+
+def _is_expected(member: tarfile.TarInfo) -> bool:
+    path = PurePosixPath(member.name)
+    is_clean = member.name == str(path) and member.name.isprintable()
+    if not is_clean or path.is_absolute() or ".." in path.parts:
+        return False
+    if member.isfile() and member.name in (SETTINGS_FILE, *_DATABASES):
+        return True
+    if path.parts[0] == _TELEMETRY:
+        return member.isfile() or member.isdir() or (member.issym() and len(path.parts) > 1)
+    is_key = member.isfile() and len(path.parts) == 2
+    return path.parts[0] == _KEYS and (is_key or (member.isdir() and len(path.parts) == 1))
+
+
+def _target(link: tarfile.TarInfo, root: Path) -> str:
+    """Return where a link of the telemetry store is to lead: from a folder to what is there.
+
+    Raises InputError where it leads out of the store, to nothing, or by a detour.
+    """
+    parent = PurePosixPath(link.name).parent
+    steps = PurePosixPath(link.linkname).parts
+    ups = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
+    is_plain = len(link.linkname) <= _MAX_LINK and ".." not in steps[ups:]
+    # What is left of the parent begins with the store's own folder, or the link leads out of it.
+    if not is_plain or link.linkname.startswith("/") or ups >= len(parent.parts):
+        raise InputError(f"the backup's link {link.name[:80]!r} leads out of its telemetry")
+    target = root.joinpath(*parent.parts[: len(parent.parts) - ups], *steps[ups:])
+    if not (root / parent).is_dir() or not target.exists():
+        raise InputError(f"the backup's link {link.name[:80]!r} leads to nothing")
+    return link.linkname
 
 
 def _close_to_others(root: Path) -> None:
-    for path in (root, root / "keys"):
+    for path in (root, root / _KEYS):
         path.chmod(0o700)
     for path in (root / SETTINGS_FILE, *(root / name for name in _DATABASES)):
         if path.exists():
             path.chmod(0o600)
-    for path in (root / "keys").iterdir():
+    for path in (root / _KEYS).iterdir():
         path.chmod(0o644 if path.suffix in (".crt", ".pub") else 0o600)
