@@ -12,12 +12,13 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from cryptography import x509
 
-from redoubt.center.agent_port import AgentPort, Office, serve
+from redoubt.center.agent_port import MAX_POLLS, AgentPort, Office, serve
 from redoubt.edge.agent_link import AgentLink, BatchesRefused, Receipt
 from redoubt.edge.batches import Batch, BatchKind, body_digest
 from redoubt.edge.inbox import Inbox, InboxFull
-from redoubt.edge.keys import AgentIdentity, Authority, new_authority
+from redoubt.edge.keys import AgentIdentity, Authority, new_authority, parse_agent_identity
 from redoubt.edge.tls import client_context, server_context
 from redoubt.model.errors import RemoteError, RemoteProtocolError, ServiceError
 from redoubt.model.ids import OrganisationId, SiteId
@@ -62,8 +63,8 @@ class Desk:
     async def is_revoked(self, agent: AgentIdentity) -> bool:
         return agent in self.revoked
 
-    async def renew(self, agent: AgentIdentity, csr_pem: str) -> str | None:
-        return None if "no" in csr_pem else f"{agent.uri} {csr_pem}"
+    async def renew(self, shown: x509.Certificate, csr_pem: str) -> str | None:
+        return None if "no" in csr_pem else f"{parse_agent_identity(shown).uri} {csr_pem}"
 
 
 @pytest.fixture
@@ -252,6 +253,23 @@ async def test_the_channel_brings_the_sites_own_snapshot_or_says_nothing_is_new(
     assert news.snapshot == desk.snapshot
     assert news.at == desk.now
     assert desk.asked == [("acme", "bunker", 7)] * 2
+
+
+async def test_an_agent_waits_in_two_places_and_the_oldest_makes_room(
+    tmp_path: Path, desk: Desk, authority: Authority
+) -> None:
+    many = 10
+    async with opened(tmp_path, desk) as url:
+        connector = aiohttp.TCPConnector(ssl=papers(tmp_path, authority), limit=many)
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def poll() -> int:
+                async with session.get(f"{url}/agent/v1/channel") as response:
+                    return response.status
+
+            statuses = await asyncio.gather(*(poll() for _ in range(many)))
+            assert sorted(statuses) == [204] * MAX_POLLS + [503] * (many - MAX_POLLS)
+            assert await poll() == 204
 
 
 async def test_a_certificate_is_renewed_for_whom_the_old_one_names(

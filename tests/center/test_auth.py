@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from redoubt.access.principal import Scope
 from redoubt.access.secret import csrf_token
 from redoubt.center.app import build_app
 from redoubt.center.context import Center
+from redoubt.center.errors import Seldom
 from redoubt.center.security import CONTENT_SECURITY_POLICY
 from redoubt.model.register import Role
 from tests.center.conftest import ACME, Clock, Connect, add_session, add_token, add_user
@@ -152,6 +154,48 @@ async def test_a_bug_is_told_briefly_and_logged_without_its_path(
     assert "bug" not in answer.text
     assert "a bug" in caplog.text
     assert secret not in caplog.text.replace(f"code='{secret}'", "")
+
+
+async def test_the_same_bug_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    seldom = Seldom(lambda: now)
+    for _ in range(100):
+        seldom.log(logging.ERROR, "a", "a failed: %s", "why")
+    seldom.log(logging.ERROR, "b", "b failed")
+    assert [record.getMessage() for record in caplog.records] == ["a failed: why", "b failed"]
+    now = Seldom.EVERY_S
+    seldom.log(logging.ERROR, "a", "a failed: %s", "why")
+    assert caplog.records[-1].getMessage() == "a failed: why (and 99 more like it since)"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/", 401),
+        ("OPTIONS", "/api/v1/sites", 401),
+        ("OPTIONS", "/sign-in", 401),
+        ("OPTIONS", "/nowhere", 404),
+        ("TRACE", "/", 405),
+        ("GET", "/static/%00", 404),
+        ("GET", "/static/a%00b", 404),
+        ("GET", "/static/" + "a" * 300, 404),
+        ("GET", "/static/" + "a/" * 3000, 404),
+        ("GET", "/static/css/base.css/x", 404),
+        ("GET", "/static/css", 404),
+        ("GET", "/static/%ff", 404),
+    ],
+)
+async def test_odd_requests_of_strangers_are_answered_and_not_logged(
+    connect: Connect, caplog: pytest.LogCaptureFixture, method: str, path: str, status: int
+) -> None:
+    answer = await connect().request(method, path)
+    assert answer.status_code == status
+    assert not caplog.records
+
+
+async def test_our_own_files_are_served(connect: Connect) -> None:
+    answer = await connect().get("/static/css/base.css")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
 
 
 async def test_use_is_noted_now_and_then(center: Center, connect: Connect, clock: Clock) -> None:

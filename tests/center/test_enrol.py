@@ -135,11 +135,15 @@ async def test_renewing_in_time_is_noted_and_ends_with_revocation(
     center: Center, connect: Connect, clock: Clock
 ) -> None:
     reply = await enrol(connect(), token(center), request_certificate(new_key()))
-    identity = parse_agent_identity(parse_certificate(reply.certificate_pem))
+    shown = parse_certificate(reply.certificate_pem)
     clock.move(days=4)
     csr = request_certificate(new_key())
-    assert center.certificates.renew(identity, csr, clock()) is not None
+    renewed = center.certificates.renew(shown, csr, clock())
+    assert renewed is not None
+    # The old certificate is good for three days more, its key was replaced.
+    assert center.certificates.renew(shown, csr, clock()) is None
+    shown = parse_certificate(renewed)
     (agent,) = center.records.agents.list(ACME)
     assert agent.expires_at == clock.now + timedelta(days=7)
-    center.records.agents.revoke(ACME, SITE, identity.agent, clock())
-    assert center.certificates.renew(identity, csr, clock()) is None
+    center.records.agents.revoke(ACME, SITE, agent.agent, clock())
+    assert center.certificates.renew(shown, csr, clock()) is None

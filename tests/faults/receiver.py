@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography import x509
+
 from redoubt.center.agent_port import AgentPort, Office, serve
 from redoubt.center.latest import LatestState
 from redoubt.center.mover import Mover, Shelves
@@ -76,7 +78,7 @@ async def run(folder: Path, death: Death) -> None:
     async def never_revoked(_agent: AgentIdentity) -> bool:
         return False
 
-    async def no_renewal(_agent: AgentIdentity, _csr_pem: str) -> str | None:
+    async def no_renewal(_shown: x509.Certificate, _csr_pem: str) -> str | None:
         return None
 
     def keep_details(

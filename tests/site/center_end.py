@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 from aiohttp import web
+from cryptography import x509
 
 from redoubt.center.agent_port import AgentPort, Office, serve
 from redoubt.edge.agent_link import Receipt
@@ -171,7 +172,7 @@ class CenterEnd:
     async def revoked(self, agent: AgentIdentity) -> bool:
         return self.is_revoked
 
-    async def renew(self, agent: AgentIdentity, csr_pem: str) -> str | None:
+    async def renew(self, shown: x509.Certificate, csr_pem: str) -> str | None:
         self.renewals += 1
         return self.certificate_for(csr_pem)
 

@@ -42,6 +42,8 @@ BODY_TIMEOUT_S = 60.0
 MAX_BODIES = 8
 """Bodies read at the same time, from different agents: at most 256 MB."""
 MAX_BATCHES = 10_000
+MAX_POLLS = 2
+"""Requests of one agent that wait for news: the one whose connection broke unseen, and the next."""
 _MAX_VERSION_DIGITS = 18
 
 _AGENT = web.RequestKey("agent", AgentIdentity)
@@ -54,14 +56,14 @@ class Office:
     accept: keep batches durably (`Inbox.accept`); its errors become the answer.
     snapshot_after: the signed register slice newer than a version, or None in time.
     is_revoked: whether an agent may no longer come in.
-    renew: a new certificate (PEM) for a request (PEM), or None where the agent may not have one;
-        RemoteProtocolError where the request is none.
+    renew: a new certificate (PEM) for the certificate that was shown and a request (PEM), or None
+        where the agent may not have one; RemoteProtocolError where the request is none.
     """
 
     accept: Callable[[AgentIdentity, list[Batch], datetime], Awaitable[Receipt]]
     snapshot_after: Callable[[OrganisationId, SiteId, int, float], Awaitable[SignedSnapshot | None]]
     is_revoked: Callable[[AgentIdentity], Awaitable[bool]]
-    renew: Callable[[AgentIdentity, str], Awaitable[str | None]]
+    renew: Callable[[x509.Certificate, str], Awaitable[str | None]]
     clock: Callable[[], datetime]
     channel_wait_s: float = CHANNEL_WAIT_S
 
@@ -81,6 +83,7 @@ class AgentPort:
         self._office = office
         self._bodies = asyncio.Semaphore(MAX_BODIES)
         self._bringing: set[AgentIdentity] = set()
+        self._polls: dict[AgentIdentity, list[asyncio.Timeout]] = {}
         self.contacts = Contacts()
 
     def application(self) -> web.Application:
@@ -147,9 +150,13 @@ class AgentPort:
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_VERSION_DIGITS):
             return _error(400, f"expected register=<version>, got {text[:40]!r}")
         office = self._office
-        snapshot = await office.snapshot_after(
-            agent.organisation, agent.site, int(text), office.channel_wait_s
-        )
+        try:
+            async with self._waiting(agent):
+                snapshot = await office.snapshot_after(
+                    agent.organisation, agent.site, int(text), office.channel_wait_s
+                )
+        except TimeoutError:
+            return _error(503, f"more than {MAX_POLLS} requests of this agent wait for news")
         if snapshot is None:
             return web.Response(status=204)
         # The agent may have been revoked while it waited.
@@ -158,15 +165,35 @@ class AgentPort:
         reply = ChannelReply(snapshot=snapshot, at=office.clock())
         return web.Response(body=msgspec.msgpack.encode(reply), content_type="application/msgpack")
 
+    @asynccontextmanager
+    async def _waiting(self, agent: AgentIdentity) -> AsyncIterator[None]:
+        """Hold one of an agent's few places to wait in; who has waited longest makes room, and gets
+        a TimeoutError."""
+        patience = asyncio.timeout(None)
+        places = self._polls.setdefault(agent, [])
+        if len(places) >= MAX_POLLS:
+            places.pop(0).reschedule(0.0)
+        try:
+            async with patience:
+                places.append(patience)
+                yield
+        finally:
+            if patience in places:
+                places.remove(patience)
+            if not places and self._polls.get(agent) is places:
+                del self._polls[agent]
+
     async def _renew(self, request: web.Request) -> web.Response:
         agent = request[_AGENT]
         if (request.content_length or 0) > MAX_PEM_BYTES:
             return _error(413, f"a certificate request is under {MAX_PEM_BYTES} bytes")
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await request.content.read(MAX_PEM_BYTES + 1)
-        certificate = await self._office.renew(agent, body.decode("ascii", "replace"))
+        shown = _client_certificate(request)
+        certificate = await self._office.renew(shown, body.decode("ascii", "replace"))
         if certificate is None:
-            return _error(403, f"agent {agent.agent} of site {agent.site} was revoked")
+            why = "was revoked, or this certificate's key was replaced"
+            return _error(403, f"agent {agent.agent} of site {agent.site} {why}")
         return web.Response(text=certificate, content_type="application/x-pem-file")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Litestar
+from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -38,6 +41,7 @@ from redoubt.center.errors import (
     on_too_deep,
 )
 from redoubt.center.security import SecurityHeaders
+from redoubt.center.slow_bodies import BodyDeadline
 from redoubt.model.errors import InputError, RedoubtError
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -55,18 +59,13 @@ ROUTE_HANDLERS = tuple(
 
 def build_app(center: Center) -> Litestar:
     """Return the ASGI application over a center's parts."""
-    static = create_static_files_router(
-        path="/static",
-        directories=[_package_folder("static")],
-        opt={"public": True, "exclude_from_auth": True},
-    )
     return Litestar(
-        route_handlers=[*ROUTE_HANDLERS, static],
+        route_handlers=[*ROUTE_HANDLERS, _static_files()],
         dependencies={
             "center": Provide(lambda: center, sync_to_thread=False),
             "principal": Provide(provide_principal, sync_to_thread=False),
         },
-        middleware=[DefineMiddleware(Authenticate, center=center)],
+        middleware=[BodyDeadline, DefineMiddleware(Authenticate, center=center)],
         guards=[permit],
         exception_handlers={
             HTTPException: on_http_error,
@@ -80,6 +79,24 @@ def build_app(center: Center) -> Litestar:
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+    )
+
+
+def _static_files() -> Router:
+    """Our own files. What is none of them is refused before a path is made of its name: the file
+    system has more ways to fail on a name (too long, with a zero byte) than by not finding it."""
+    folder = _package_folder("static")
+    names = {f"/static/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*")}
+
+    def is_ours(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        if connection.scope["path"] not in names:
+            raise NotFoundException
+
+    return create_static_files_router(
+        path="/static",
+        directories=[folder],
+        opt={"public": True, "exclude_from_auth": True},
+        guards=[is_ours],
     )
 
 

@@ -60,56 +60,64 @@ class Authenticate(AbstractAuthenticationMiddleware):
     """Sets `request.user` (a Principal or None) and `request.auth` (a SessionAuth or None)."""
 
     def __init__(self, app: ASGIApp, center: Center) -> None:
-        super().__init__(app)
+        # Without this the framework leaves OPTIONS out, and the guard finds no user to look at.
+        super().__init__(app, exclude_http_methods=[])
         self._center = center
 
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
-        header = connection.headers.get("authorization")
-        if header is not None:
-            return AuthenticationResult(await self._by_token(header), None)
-        secret = connection.cookies.get(session_cookie(self._center), "")
-        if not is_secret(secret):
-            return AuthenticationResult(None, None)
-        principal = await self._by_session(secret)
-        return AuthenticationResult(principal, SessionAuth(secret) if principal else None)
+        return await authenticate(self._center, connection)
 
-    async def _by_session(self, secret: str) -> Principal | None:
-        center, now = self._center, self._center.clock()
-        key = hash_secret(Purpose.SESSION, secret)
-        session = await asyncio.to_thread(center.records.sessions.find, key, now, SESSION_IDLE)
-        if session is None:
-            return None
-        if now - session.seen_at > TOUCH_AFTER:
-            await asyncio.to_thread(center.records.sessions.touch, session.organisation, key, now)
-        return Principal(
-            kind=PrincipalKind.USER,
-            id=session.user,
-            organisation=session.organisation,
-            name=session.name,
-            role=session.role,
-            scopes=ROLE_SCOPES[session.role],
-        )
 
-    async def _by_token(self, header: str) -> Principal | None:
-        center, now = self._center, self._center.clock()
-        scheme, _, text = header.partition(" ")
-        secret = parse_api_token(text.strip())
-        if scheme.lower() != "bearer" or secret is None:
-            return None
-        key = hash_secret(Purpose.API_TOKEN, secret)
-        token = await asyncio.to_thread(center.records.tokens.find, key, now)
-        if token is None:
-            return None
-        if token.used_at is None or now - token.used_at > TOUCH_AFTER:
-            await asyncio.to_thread(center.records.tokens.touch, token.organisation, token.id, now)
-        return Principal(
-            kind=PrincipalKind.TOKEN,
-            id=token.id,
-            organisation=token.organisation,
-            name=token.name,
-            role=None,
-            scopes=frozenset(token.scopes),
-        )
+async def authenticate(center: Center, connection: Connection) -> AuthenticationResult:
+    """Return who a request acts for now: a long answer asks again while it goes on."""
+    header = connection.headers.get("authorization")
+    if header is not None:
+        return AuthenticationResult(await _by_token(center, header), None)
+    secret = connection.cookies.get(session_cookie(center), "")
+    if not is_secret(secret):
+        return AuthenticationResult(None, None)
+    principal = await _by_session(center, secret)
+    return AuthenticationResult(principal, SessionAuth(secret) if principal else None)
+
+
+async def _by_session(center: Center, secret: str) -> Principal | None:
+    now = center.clock()
+    key = hash_secret(Purpose.SESSION, secret)
+    session = await asyncio.to_thread(center.records.sessions.find, key, now, SESSION_IDLE)
+    if session is None:
+        return None
+    if now - session.seen_at > TOUCH_AFTER:
+        await asyncio.to_thread(center.records.sessions.touch, session.organisation, key, now)
+    return Principal(
+        kind=PrincipalKind.USER,
+        id=session.user,
+        organisation=session.organisation,
+        name=session.name,
+        role=session.role,
+        scopes=ROLE_SCOPES[session.role],
+    )
+
+
+async def _by_token(center: Center, header: str) -> Principal | None:
+    now = center.clock()
+    scheme, _, text = header.partition(" ")
+    secret = parse_api_token(text.strip())
+    if scheme.lower() != "bearer" or secret is None:
+        return None
+    key = hash_secret(Purpose.API_TOKEN, secret)
+    token = await asyncio.to_thread(center.records.tokens.find, key, now)
+    if token is None:
+        return None
+    if token.used_at is None or now - token.used_at > TOUCH_AFTER:
+        await asyncio.to_thread(center.records.tokens.touch, token.organisation, token.id, now)
+    return Principal(
+        kind=PrincipalKind.TOKEN,
+        id=token.id,
+        organisation=token.organisation,
+        name=token.name,
+        role=None,
+        scopes=frozenset(token.scopes),
+    )
 
 
 async def permit(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -19,6 +20,7 @@ from redoubt.edge.keys import (
     Authority,
     check_renewal,
     issue_agent_certificate,
+    parse_agent_identity,
     parse_certificate,
 )
 from redoubt.edge.records import Records
@@ -79,11 +81,16 @@ class CertificateOffice:
         self._records.audit.add(identity.organisation, entry)
         return identity, certificate_pem
 
-    def renew(self, identity: AgentIdentity, csr_pem: str, now: datetime) -> str | None:
-        """Return a new certificate (PEM), or None where the agent is unknown or revoked.
+    def renew(self, shown: x509.Certificate, csr_pem: str, now: datetime) -> str | None:
+        """Return a new certificate (PEM) for the agent of the certificate that was `shown`.
 
-        Raises RemoteProtocolError where the request is none.
+        None where the agent is unknown or revoked, or its key is another now: one that leaked and
+        was replaced since is worth nothing. Raises RemoteProtocolError where the request is none.
         """
+        identity = parse_agent_identity(shown)
+        known = self._records.agents.get(*identity)
+        if known is None or known.key_fingerprint != _key_fingerprint(shown):
+            return None
         certificate_pem = issue_agent_certificate(self._authority, csr_pem, identity, now)
         fingerprint, serial, expires_at = _facts(certificate_pem)
         is_noted = self._records.agents.renew(
@@ -102,27 +109,28 @@ class CertificateOffice:
 
         Raises RemoteProtocolError where it has not.
         """
-        identity = check_renewal(
+        check_renewal(
             self._authority,
             request.certificate_pem,
             request.csr_pem,
             request.signature_bytes(),
         )
-        known = self._records.agents.get(identity.organisation, identity.site, identity.agent)
-        # Only the newest key: one that leaked and was replaced since is worth nothing.
-        if known is None or known.key_fingerprint != _facts(request.certificate_pem)[0]:
-            return None
-        return self.renew(identity, request.csr_pem, now)
+        return self.renew(parse_certificate(request.certificate_pem), request.csr_pem, now)
 
 
 def _facts(certificate_pem: str) -> tuple[str, str, datetime]:
     """Return the key's fingerprint, the certificate's serial in hex, and its end."""
     certificate = parse_certificate(certificate_pem)
-    public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(public)
     return (
-        digest.finalize().hex(),
+        _key_fingerprint(certificate),
         f"{certificate.serial_number:x}",
         certificate.not_valid_after_utc,
     )
+
+
+def _key_fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate's public key in hex."""
+    public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(public)
+    return digest.finalize().hex()

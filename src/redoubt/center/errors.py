@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
+import traceback
+from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -23,9 +27,43 @@ _TITLES = {
     403: "That is not for you",
     404: "There is no such page",
     405: "That cannot be done here",
+    408: "That took too long",
     413: "That is too much",
     429: "Too many attempts",
 }
+
+
+class Seldom:
+    """Logs one thing at most once in EVERY_S, and then how often it was left out: who can cause an
+    error by a request cannot fill the disk with it."""
+
+    EVERY_S = 60.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[Hashable, tuple[float, int]] = {}
+
+    def log(
+        self,
+        level: int,
+        key: Hashable,
+        text: str,
+        *arguments: object,
+        exc_info: Exception | None = None,
+    ) -> None:
+        """Log `text` unless something with this `key`, of which there are few, was just logged."""
+        now = self._clock()
+        said_at, left_out = self._said.get(key, (-math.inf, 0))
+        if now - said_at < self.EVERY_S:
+            self._said[key] = (said_at, left_out + 1)
+            return
+        self._said[key] = (now, 0)
+        if left_out:
+            text, arguments = f"{text} (and %d more like it since)", (*arguments, left_out)
+        log.log(level, text, *arguments, exc_info=exc_info)
+
+
+_seldom = Seldom()
 
 _SENTENCES = {
     404: "there is nothing at this address",
@@ -52,7 +90,8 @@ def on_input_error(request: AnyRequest, error: InputError) -> Response[Any]:
 def on_redoubt_error(request: AnyRequest, error: RedoubtError) -> Response[Any]:
     """What went wrong on our side, or between us and another device, and has a sentence."""
     status = 503 if isinstance(error, ServiceError) else 400
-    log.warning("%s: %s", request.route_handler.handler_name, error)
+    name = request.route_handler.handler_name
+    _seldom.log(logging.WARNING, (name, type(error)), "%s: %s", name, error)
     return respond(request, status, str(error))
 
 
@@ -63,7 +102,10 @@ def on_too_deep(request: AnyRequest, _error: RecursionError) -> Response[Any]:
 
 def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
     """Anything else is ours to mend: logged whole, told briefly. The path may hold a secret."""
-    log.error("a request failed: %s", type(error).__name__, exc_info=error)
+    trace = traceback.extract_tb(error.__traceback__)
+    key = (type(error), trace[-1].filename, trace[-1].lineno) if trace else (type(error),)
+    text = "a request failed: %s"
+    _seldom.log(logging.ERROR, key, text, type(error).__name__, exc_info=error)
     return respond(request, 500, "something went wrong in the center; its log says what")
 
 

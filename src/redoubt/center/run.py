@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from cryptography import x509
+
 from redoubt.center.agent_port import AgentPort, Office, serve
 from redoubt.center.app import build_app
 from redoubt.center.certificates import agent_certificate, web_certificate
@@ -15,7 +17,7 @@ from redoubt.center.folder import CenterFolder, only_one
 from redoubt.center.judge import CenterJudge
 from redoubt.center.mover import Mover, Shelves
 from redoubt.center.open import open_center
-from redoubt.center.serve import WebPort
+from redoubt.center.serve import MAX_CONNECTIONS, WebPort
 from redoubt.center.settings import Settings
 from redoubt.edge.keys import AgentIdentity
 from redoubt.edge.limits import describe_shortage, raise_file_limit
@@ -44,7 +46,8 @@ async def run_center(
     """
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
-    shortage = describe_shortage(raise_file_limit(), CONNECTIONS)
+    file_limit = raise_file_limit()
+    shortage = describe_shortage(file_limit, CONNECTIONS)
     if shortage:
         log.warning("%s", shortage)
     with only_one(folder):
@@ -64,7 +67,9 @@ async def run_center(
                     on_ready(web.listen.url)
 
                 async def serve_pages() -> None:
-                    await web.serve(build_app(center), stop, center.live.close)
+                    # Browsers shall leave files for agents, records and stores.
+                    most = min(MAX_CONNECTIONS, file_limit // 2)
+                    await web.serve(build_app(center), stop, center.live.close, most)
 
                 await run_until(
                     stop, serve_pages, mover.run, center.registers.watch, judge.run, announce
@@ -78,8 +83,8 @@ def _office(center: Center) -> Office:
     async def is_revoked(agent: AgentIdentity) -> bool:
         return await asyncio.to_thread(records.agents.is_revoked, *agent)
 
-    async def renew(agent: AgentIdentity, csr_pem: str) -> str | None:
-        return await asyncio.to_thread(certificates.renew, agent, csr_pem, center.clock())
+    async def renew(shown: x509.Certificate, csr_pem: str) -> str | None:
+        return await asyncio.to_thread(certificates.renew, shown, csr_pem, center.clock())
 
     return Office(
         accept=center.inbox.accept,

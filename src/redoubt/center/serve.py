@@ -14,6 +14,10 @@ from litestar import Litestar
 from redoubt.center.settings import Listen
 from redoubt.model.errors import InputError, ServiceError
 
+BACKLOG = 1024
+MAX_CONNECTIONS = 4096
+"""Connections at the same time. One that has sent nothing is closed after 30 s by granian, one
+whose body drips by BodyDeadline."""
 START_S = 15.0
 STOP_S = 5.0
 """How long open requests (live streams above all) may go on once the center stops."""
@@ -32,9 +36,15 @@ class WebPort:
         self.listen = Listen(listen.host, self._reserved.getsockname()[1], listen.tls)
 
     async def serve(
-        self, app: Litestar, stop: asyncio.Event, before_stop: Callable[[], None]
+        self,
+        app: Litestar,
+        stop: asyncio.Event,
+        before_stop: Callable[[], None],
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         """Serve until `stop` or cancelled; requests that are open then may go on for STOP_S.
+
+        Connections beyond `max_connections` wait until others have closed.
 
         `before_stop` ends what would never end by itself: live streams. Raises ServiceError where
         the server ends without being told to.
@@ -46,6 +56,8 @@ class WebPort:
             interface=Interfaces.ASGI,
             websockets=False,
             log_enabled=False,
+            backlog=BACKLOG,
+            backpressure=max_connections,
             ssl_cert=self._certificate,
             ssl_key=self._key,
         )
