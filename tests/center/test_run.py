@@ -9,18 +9,28 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from redoubt.access.secret import Purpose, hash_secret
 from redoubt.center.console import console_register
+from redoubt.center.folder import CenterFolder, center_name
+from redoubt.center.links import new_secret
+from redoubt.center.serve import STOP_S
 from redoubt.cli.center import command
 from redoubt.edge.enrolment import parse_enrolment_token
+from redoubt.edge.records import open_records
+from redoubt.edge.records.people import Person
 from redoubt.model.errors import InputError
+from redoubt.model.ids import OrganisationId, UserId
+from redoubt.model.register import Role
 from redoubt.model.register.toml_form import write_toml
 from tests.model.register.registers import SMALL
 
@@ -94,15 +104,47 @@ def _follow(url: str, path: str) -> str:
         return text
 
 
-def test_a_stop_does_not_wait_for_live_pages(folder: Path) -> None:
-    redoubt("organisation", "add", folder, "zeta")
+def test_a_stop_ends_live_pages_and_does_not_wait_for_idle_connections(folder: Path) -> None:
+    cookie = _signed_in(folder)
     with running(folder) as (url, process):
         port = int(url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as idle:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=20) as idle,
+            socket.create_connection(("127.0.0.1", port), timeout=20) as live,
+        ):
             idle.sendall(b"GET /sign-in HTTP/1.1\r\nHost: x\r\n\r\n")
             idle.recv(1000)
+            asked = f"GET /live/ticks HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n"
+            live.sendall(asked.encode())
+            page = live.makefile("rb")
+            assert b"200" in page.readline()
+            while page.readline() != b"retry: 2000\n":
+                pass
             process.send_signal(signal.SIGINT)
+            asked_at = time.monotonic()
+            # Its last chunk, which says that the stream was ended and did not break.
+            assert page.read().endswith(b"0\r\n\r\n")
+            assert time.monotonic() - asked_at < STOP_S
             assert process.wait(timeout=20) == 0
+
+
+def _signed_in(folder: Path) -> str:
+    """Make a viewer in a center that does not run; return the cookie of their session."""
+    at, secret, center = datetime.now(UTC), new_secret(), CenterFolder(folder)
+    records = open_records(center.records_url)
+    person = Person(
+        id=UserId("u-vera"),
+        organisation=OrganisationId("main"),
+        email="vera@example.org",
+        name="Vera",
+        role=Role.VIEWER,
+        created_at=at,
+    )
+    records.people.add(person)
+    key = hash_secret(Purpose.SESSION, secret)
+    records.sessions.open(person.organisation, person.id, key, at, at + timedelta(hours=1))
+    records.close()
+    return f"redoubt_session_{center_name(center.key())}={secret}"
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(folder: Path) -> None:

@@ -2,24 +2,26 @@
 
 Nothing is queued for anybody: a stream remembers the version that its page has, and each time the
 page has taken the last push it gets whatever changed since, so that a slow page skips and never
-lags. Streams end after a while and pages come back, so that a sign-out is felt; their number is
-bounded.
+lags. A stream ends once whoever opened it is signed out or may do other things than before, and
+after a while in any case; the number of streams is bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.exceptions import NotFoundException, TooManyRequestsException
 from litestar.response import Stream
 
 from redoubt.access.principal import Principal
+from redoubt.center.auth import authenticate
 from redoubt.center.context import Center
 from redoubt.center.latest import Columns, LatestState
 from redoubt.center.views.fleet import HEARD, Roster, join_fleet, make_roster
@@ -35,6 +37,8 @@ from redoubt.edge.records import Records
 from redoubt.model.errors import ServiceError
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.model.register import Register
+
+AnyRequest = Request[Any, Any, Any]
 
 MAX_STREAMS = 500
 MAX_STREAMS_EACH = 16
@@ -69,7 +73,8 @@ class Live:
 
     @contextmanager
     def stream(self, principal: Principal) -> Iterator[None]:
-        """Count a stream while it is open."""
+        """Count a stream while it is open. Raises as `check_room`."""
+        self.check_room(principal)
         self._streams[principal.who] += 1
         try:
             yield
@@ -164,7 +169,7 @@ def cell_events(cells: Cells) -> Iterator[bytes]:
 
 async def site_events(
     center: Center, organisation: OrganisationId, site: str, layout: str, version: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield pushes for a page that shows `layout` at `version`.
 
     Ends with an event `layout` when the page must fetch the heat map anew.
@@ -193,7 +198,7 @@ async def site_events(
             yield b": still here\n\n"
 
 
-async def tick_events(center: Center) -> AsyncIterator[bytes]:
+async def tick_events(center: Center) -> AsyncGenerator[bytes, None]:
     """Yield a tick when there is something new to fetch, and one per heartbeat in any case."""
     loop = asyncio.get_running_loop()
     ends_at, ticked_at, version = loop.time() + STREAM_LIFE_S, loop.time(), center.latest.version
@@ -210,23 +215,54 @@ async def tick_events(center: Center) -> AsyncIterator[bytes]:
 
 
 async def _counted(
-    center: Center, principal: Principal, events: AsyncIterator[bytes]
+    center: Center, principal: Principal, events: AsyncGenerator[bytes, None]
 ) -> AsyncIterator[bytes]:
-    with center.live.stream(principal):
+    """Hand on `events` where there is still room: many that came at once found some."""
+    try:
+        with center.live.stream(principal):
+            async for push in events:
+                yield push
+    except TooManyRequestsException:
+        yield b"retry: %d\n\n" % (STREAM_LIFE_S * 1000)
+
+
+async def _while_welcome(
+    events: AsyncGenerator[bytes, None], is_welcome: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes, None]:
+    """Hand on `events` as long as `is_welcome`, which is asked again every HEARTBEAT_S."""
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    async with aclosing(events):
         async for push in events:
+            if loop.time() - asked_at >= HEARTBEAT_S:
+                if not await is_welcome():
+                    return
+                asked_at = loop.time()
             yield push
 
 
-def _respond(center: Center, principal: Principal, events: AsyncIterator[bytes]) -> Stream:
+def _respond(
+    center: Center, request: AnyRequest, principal: Principal, events: AsyncGenerator[bytes, None]
+) -> Stream:
+    async def is_welcome() -> bool:
+        found = await authenticate(center, request)
+        return bool(found.user == principal)
+
     center.live.check_room(principal)
+    welcome = _while_welcome(events, is_welcome)
     return Stream(
-        _counted(center, principal, events), media_type="text/event-stream", headers=_HEADERS
+        _counted(center, principal, welcome), media_type="text/event-stream", headers=_HEADERS
     )
 
 
 @get("/live/sites/{site:str}", include_in_schema=False)
 async def live_site(
-    center: Center, principal: Principal, site: str, layout: str = "", version: int = 0
+    center: Center,
+    request: AnyRequest,
+    principal: Principal,
+    site: str,
+    layout: str = "",
+    version: int = 0,
 ) -> Stream:
     """Changed cells of a site's heat map."""
     register = await center.live.register(center.records, principal.organisation)
@@ -234,13 +270,13 @@ async def live_site(
     if site not in {str(known.id) for known in register.sites} | set(heard):
         raise NotFoundException(f"no site {site[:64]!r} here")
     events = site_events(center, principal.organisation, site, layout, version)
-    return _respond(center, principal, events)
+    return _respond(center, request, principal, events)
 
 
 @get("/live/ticks", include_in_schema=False)
-async def live_ticks(center: Center, principal: Principal) -> Stream:
+async def live_ticks(center: Center, request: AnyRequest, principal: Principal) -> Stream:
     """A tick whenever pages have something new to fetch."""
-    return _respond(center, principal, tick_events(center))
+    return _respond(center, request, principal, tick_events(center))
 
 
 route_handlers = (live_site, live_ticks)
