@@ -77,6 +77,27 @@ async def test_what_a_proxy_hands_on_is_not_loopback(
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:9090", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:8080", 200),
+        ("127.0.0.2", 200),
+        ("rebound.example:8080", 401),
+        ("localhost.rebound.example", 401),
+        ("10.1.2.3", 401),
+        ("[", 401),
+        ("", 401),
+    ],
+)
+async def test_a_page_that_rebinds_its_name_to_loopback_reads_nothing(
+    center: Center, connect: Connect, host: str, status: int
+) -> None:
+    answer = await connect().get("/metrics", headers={"Host": host})
+    assert answer.status_code == status
+
+
 class TestBehindAProxy:
     @pytest.fixture
     def settings(self) -> Settings:

@@ -1,8 +1,8 @@
 """/metrics for Prometheus (text format 0.0.4): sums per site; no wallet, no serial, no address.
 
-From loopback nobody has to sign in and every organisation is told; from elsewhere a token with the
-scope `metrics` sees its own. Behind a proxy everything comes from loopback, so there a token is
-always needed.
+From loopback, and asked for by a name of loopback, nobody has to sign in and every organisation is
+told; from elsewhere a token with the scope `metrics` sees its own. Behind a proxy everything comes
+from loopback, so there a token is always needed.
 """
 
 from __future__ import annotations
@@ -69,12 +69,21 @@ def _whose(center: Center, request: Request[Any, Any, Any]) -> Principal | None:
             raise PermissionDeniedException(f"this needs the scope {Scope.METRICS.value!r}")
         return principal
     peer = request.client.host if request.client else ""
-    is_direct = not center.settings.public_url and not any(
-        name in request.headers for name in _FORWARDED
+    # The name that a browser was led by tells a page that rebinds its name to us from a scraper.
+    is_direct = (
+        not center.settings.public_url
+        and is_loopback(_host_name(request.headers.get("host", "")))
+        and not any(name in request.headers for name in _FORWARDED)
     )
     if is_loopback(peer) and is_direct and "authorization" not in request.headers:
         return None
     raise NotAuthorizedException(f"send an API token with the scope {Scope.METRICS.value!r}")
+
+
+def _host_name(header: str) -> str:
+    """Return the host of a Host header, without its port and an IPv6 address's brackets."""
+    host = header.strip().lower()
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
 def _center_lines(center: Center, inbox: InboxState) -> Iterator[Line]:
