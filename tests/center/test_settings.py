@@ -76,13 +76,21 @@ def test_a_new_center_is_closed_to_others(folder: CenterFolder) -> None:
     assert folder.telemetry.is_dir()
 
 
+def test_a_center_closes_a_folder_that_was_there_already(tmp_path: Path) -> None:
+    (tmp_path / "center").mkdir(mode=0o755)
+    make_center(tmp_path / "center", Settings(), Organisation(ACME, "Acme"), NOW).close()
+    assert (tmp_path / "center").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_folder_with_something_in_it_is_left_alone(folder: CenterFolder, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a control center already"):
         make_center(folder.root, Settings(), Organisation(ACME, "Acme"), NOW)
     (tmp_path / "other").mkdir()
+    (tmp_path / "other").chmod(0o755)
     (tmp_path / "other" / "letter").write_text("dear")
     with pytest.raises(InputError, match="files already"):
         make_center(tmp_path / "other", Settings(), Organisation(ACME, "Acme"), NOW)
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_folder_runs_one_center_at_a_time(folder: CenterFolder) -> None:

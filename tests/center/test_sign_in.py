@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from urllib.parse import urlsplit
 
@@ -92,6 +93,18 @@ async def test_the_demos_link_signs_straight_in(center: Center, connect: Connect
     answer = await client.get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert (await client.get("/account", headers=PAGE)).status_code == 200
+
+
+async def test_two_forms_of_one_link_make_one_admin(center: Center, connect: Connect) -> None:
+    client = connect()
+    await client.get(make_link(center.records, ACME, center.clock()))
+    token = field(await client.get("/setup"))
+    form = {"name": "A", "csrf_token": token, "password": PASSWORD, "password_again": PASSWORD}
+    answers = await asyncio.gather(
+        *(client.post("/setup", data={**form, "email": f"a{i}@example.org"}) for i in range(3))
+    )
+    assert sorted(answer.status_code for answer in answers) == [303, 404, 404]
+    assert len(center.records.people.list(ACME)) == 1
 
 
 async def test_a_link_for_a_user_sets_a_new_password_and_ends_their_sessions(

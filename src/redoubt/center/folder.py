@@ -65,11 +65,10 @@ def make_center(
     Raises InputError where `root` holds something already, ServiceError where it cannot be written.
     """
     folder = CenterFolder(root)
-    _make_folder(root)
-    if any(root.iterdir()):
+    if root.is_dir() and any(root.iterdir()):
         made = "a control center already" if (root / SETTINGS_FILE).exists() else "files already"
         raise InputError(f"{root} holds {made}: name an empty or a new folder")
-    for path in (folder.keys, folder.telemetry):
+    for path in (root, folder.keys, folder.telemetry):
         _make_folder(path)
     signing_key = new_signing_key()
     save_key(signing_key, folder.signing_key)
@@ -105,5 +104,7 @@ def only_one(folder: CenterFolder) -> Iterator[None]:
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One that was there already may be open to others.
+        path.chmod(0o700)
     except OSError as exc:
         raise ServiceError(f"cannot make {path}: {exc.strerror}") from exc

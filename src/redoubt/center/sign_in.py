@@ -125,15 +125,18 @@ async def setup_page(center: Center, request: AnyRequest) -> Template:
 async def setup(center: Center, request: AnyRequest, data: Form) -> Template | Redirect:
     """Make the admin, or set the password, and sign in."""
     _check_form(center, request, data, "setup")
-    link = await _setup_link(center, request)
-    try:
-        password = _new_password(data, await _setup_email(center, link, data))
-        user = link.user or await _add_admin(center, link.organisation, data)
-    except InputError as exc:
-        return await _setup_form(center, request, link, data, problem=str(exc))
-    await _store_password(center, link.organisation, user, password, end_sessions=True)
-    key = hash_secret(Purpose.LINK, _cookie_value(center, request, "setup"))
-    await asyncio.to_thread(center.records.sessions.use_link, key, center.clock())
+    # One after the other: two forms of one link would both find it unused. It is used up last, so
+    # that a form with a mistake in it can be mended.
+    async with center.sign_ins.setting_up:
+        link = await _setup_link(center, request)
+        try:
+            password = _new_password(data, await _setup_email(center, link, data))
+            user = link.user or await _add_admin(center, link.organisation, data)
+        except InputError as exc:
+            return await _setup_form(center, request, link, data, problem=str(exc))
+        await _store_password(center, link.organisation, user, password, end_sessions=True)
+        key = hash_secret(Purpose.LINK, _cookie_value(center, request, "setup"))
+        await asyncio.to_thread(center.records.sessions.use_link, key, center.clock())
     answer = await _begin_session(center, link.organisation, user, "/")
     answer.cookies.append(_gone(center, "setup"))
     return answer

@@ -22,6 +22,7 @@ class SignIns:
         self._by_address = GuessLimit(BY_ADDRESS)
         self._by_account = GuessLimit(BY_ACCOUNT)
         self.hashing = asyncio.Semaphore(MAX_HASHING)
+        self.setting_up = asyncio.Lock()
 
     def attempt(self, address: str, email: str, now: datetime) -> float:
         """Charge an attempt and return 0.0, or return how many seconds there are to wait."""
