@@ -209,6 +209,40 @@ class TestBoards:
             assert seen.cause == "chips_lost"
             assert seen.title == "6 chips do not answer on board 0"
 
+    @pytest.mark.parametrize(("chips", "fires"), [(90, False), (89, True)])
+    def test_of_an_unknown_model_a_board_is_judged_by_its_siblings(
+        self, chips: int, fires: bool
+    ) -> None:
+        boards = tuple(Board(i, None, 1e12, count) for i, count in enumerate((105, chips, 104)))
+        seen = about("board_lost", machine(status=healthy(boards=boards)))
+        assert (seen is not None) == fires
+        if seen is not None:
+            assert (seen.cause, seen.severity) == ("chips_lost", Severity.MEDIUM)
+            assert seen.title == "about 16 chips do not answer on board 1"
+            (fact,) = seen.evidence
+            assert fact.text == "board 1: 89 chips answer, 105 on another board"
+            assert fact.values == {"board": 1, "chips": 89, "chips_of_sibling": 105}
+
+    @pytest.mark.parametrize(
+        "boards",
+        [
+            tuple(Board(i, None, 1e12, None) for i in range(3)),
+            (Board(0, None, 1e12, 40), Board(1, None, 1e12, None), Board(2, None, 1e12, None)),
+            (Board(0, None, 1e12, 100), Board(1, None, 1e12, None), Board(2, None, 1e12, 100)),
+            (Board(0, None, 1e12, 76), Board(1, None, 1e12, 88), Board(2, None, 1e12, 88)),
+        ],
+    )
+    def test_boards_that_show_no_clear_difference_have_lost_nothing(
+        self, boards: tuple[Board, ...]
+    ) -> None:
+        view = machine(status=healthy(boards=boards))
+        assert about("board_lost", view) is None
+
+    def test_a_count_that_is_known_goes_before_the_siblings(self) -> None:
+        boards = (*healthy().boards[:2], Board(2, None, 1e12, 50, 50))
+        view = machine(status=healthy(boards=boards))
+        assert about("board_lost", view) is None
+
     def test_all_boards_idle_is_not_hashing_instead(self) -> None:
         boards = tuple(Board(i, None, 0.0, 0, 100) for i in range(3))
         view = machine(status=healthy(boards=boards, state=MachineState.DEGRADED))
