@@ -12,7 +12,7 @@ from redoubt.model.identity import Identity
 from redoubt.model.ids import MachineId
 from redoubt.model.status import Board, MachineState, MachineStatus
 from redoubt.reconcile import Change, MachineView, MemoryState, SiteMemory
-from redoubt.reconcile.memory import FORGET_STRANGER_AFTER, is_other
+from redoubt.reconcile.memory import FORGET_REPLACED_AFTER, FORGET_STRANGER_AFTER, is_other
 from tests.reconcile.scenes import NOW, SITE, agent, healthy, register, registered, seconds
 
 M1, M2 = MachineId("m1"), MachineId("m2")
@@ -154,12 +154,20 @@ class TestForgetting:
         memory = SiteMemory()
         memory.learn(M1, answer())
         memory.learn(M2, answer(address="10.0.0.2"))
-        memory.forget_strangers([registered()], NOW + FORGET_STRANGER_AFTER)
+        memory.forget_strangers([registered()], {M2}, NOW + FORGET_STRANGER_AFTER)
         assert memory.machine(M2) is not None
         late = NOW + FORGET_STRANGER_AFTER + seconds(1)
-        assert memory.forget_strangers([registered()], late) == [M2]
+        assert memory.forget_strangers([registered()], {M2}, late) == [M2]
         assert memory.machine(M2) is None
         assert memory.machine(M1) is not None
+
+    def test_a_stranger_whose_place_another_took_is_forgotten_after_an_hour(self) -> None:
+        memory = SiteMemory()
+        memory.learn(M1, answer())
+        memory.learn(M2, answer())
+        later = NOW + FORGET_REPLACED_AFTER
+        assert memory.forget_strangers([], {M2}, later) == []
+        assert memory.forget_strangers([], {M2}, later + seconds(1)) == [M1]
 
     def test_new_identities_at_every_poll_do_not_fill_the_memory(
         self, monkeypatch: pytest.MonkeyPatch
@@ -168,7 +176,7 @@ class TestForgetting:
         memory = SiteMemory()
         for poll in range(50):
             memory.learn(MachineId(f"m-{poll}"), answer(NOW + seconds(poll)))
-        memory.forget_strangers([], NOW + seconds(60))
+        memory.forget_strangers([], set(), NOW + seconds(60))
         kept = [entry.machine for entry in memory.snapshot().machines]
         assert kept == [f"m-{poll}" for poll in range(40, 50)]
 

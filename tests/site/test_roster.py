@@ -205,3 +205,12 @@ def test_machines_that_are_known_may_change_places_as_often_as_they_like() -> No
         first, second = (A, B) if minute % 2 == 0 else (B, A)
         assert roster.resolve(answer(first, "S1"), now) == "m1"
         assert roster.resolve(answer(second, "S2"), now + timedelta(seconds=1)) == known
+
+
+def test_a_machine_whose_address_another_took_stands_nowhere() -> None:
+    roster = roster_of()
+    roster.found(A, "antminer", {})
+    first = roster.resolve(answer(A, "S1"), NOW)
+    assert set(roster.placed()) == {first}
+    second = roster.resolve(answer(A, "S2"), NOW + timedelta(minutes=1))
+    assert set(roster.placed()) == {second}

@@ -7,7 +7,7 @@ restart nothing is judged until it was read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,6 +21,8 @@ from redoubt.reconcile.views import AgentView, Change, MachineView, SiteView
 MAX_STRANGERS = 4096
 """How many machines outside the register are kept: one can make up a new identity per poll."""
 FORGET_STRANGER_AFTER = timedelta(days=7)
+FORGET_REPLACED_AFTER = timedelta(hours=1)
+"""When a machine outside the register is forgotten at whose address another one answers."""
 
 
 _NOTHING = Identity()
@@ -138,10 +140,12 @@ class SiteMemory:
             cadence_s=cadence_s,
         )
 
-    def forget_strangers(self, registered: Iterable[Machine], now: datetime) -> list[MachineId]:
+    def forget_strangers(
+        self, registered: Iterable[Machine], placed: Collection[MachineId], now: datetime
+    ) -> list[MachineId]:
         """Drop machines outside the register that are long silent, and the oldest beyond the bound.
 
-        Return which ones.
+        `placed` are those that stand at some address. Return who is dropped.
         Before the first register snapshot everything is a stranger; call it once one is there.
         """
         known = {machine.id for machine in registered}
@@ -150,7 +154,8 @@ class SiteMemory:
         gone = [
             kept.machine
             for place, kept in enumerate(strangers)
-            if place >= MAX_STRANGERS or _age_s(kept, now) > FORGET_STRANGER_AFTER.total_seconds()
+            if place >= MAX_STRANGERS
+            or _age_s(kept, now) > _stranger_stays(kept.machine in placed).total_seconds()
         ]
         for machine in gone:
             self.forget(machine)
@@ -238,6 +243,10 @@ def merge_identity(before: Identity, shown: Identity) -> Identity:
         control_board_serial=shown.control_board_serial or before.control_board_serial,
         hashboard_serials=shown.hashboard_serials or before.hashboard_serials,
     )
+
+
+def _stranger_stays(is_placed: bool) -> timedelta:
+    return FORGET_STRANGER_AFTER if is_placed else FORGET_REPLACED_AFTER
 
 
 def _differ(before: str | None, shown: str | None) -> bool:

@@ -120,7 +120,8 @@ class Agent:
         for machine in self.roster.prune(now):
             self.forget(machine)
         if self.register.current is not None:
-            for machine in self.memory.forget_strangers(self.register.current.machines, now):
+            registered, placed = self.register.current.machines, self.roster.placed()
+            for machine in self.memory.forget_strangers(registered, placed, now):
                 self.forget(machine)
 
     # -- how the agent itself is ---------------------------------------------------------------

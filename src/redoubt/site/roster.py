@@ -9,7 +9,7 @@ shows another identity at each reading goes by the address for an hour after the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime, timedelta
 
 import msgspec
@@ -100,6 +100,10 @@ class Roster:
 
     def place(self, address: str) -> Place | None:
         return self._places.get(address)
+
+    def placed(self) -> Set[MachineId]:
+        """Return the machines that stand at some address."""
+        return self._home.keys()
 
     def registered(self, machine: MachineId) -> Machine | None:
         return self._registered.get(machine)
