@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import pytest
 from litestar import Litestar, Request, get, post
 from litestar.middleware import DefineMiddleware
 
+from redoubt.center import serve
 from redoubt.center.errors import on_http_error
 from redoubt.center.serve import WebPort
 from redoubt.center.settings import Listen
@@ -24,6 +26,12 @@ def quick() -> str:
     return "here"
 
 
+@get("/slow")
+async def slow() -> str:
+    await asyncio.sleep(3 * PATIENCE_S)
+    return "at last"
+
+
 @post("/take", status_code=200)
 async def take(request: Request[Any, Any, Any]) -> str:
     return str(len(await request.body()))
@@ -32,7 +40,7 @@ async def take(request: Request[Any, Any, Any]) -> str:
 @asynccontextmanager
 async def opened(patience_s: float = PATIENCE_S) -> AsyncIterator[int]:
     app = Litestar(
-        [quick, take],
+        [quick, slow, take],
         middleware=[DefineMiddleware(BodyDeadline, patience_s=patience_s)],
         exception_handlers={SlowBodyError: on_http_error},
         openapi_config=None,
@@ -95,6 +103,29 @@ async def test_a_body_that_drips_is_answered_and_its_connection_closed() -> None
         writer.close()
         assert answer.startswith(b"HTTP/1.1 408"), answer
         assert b"did not come in time" in answer
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost", b"PRI * HT"])
+async def test_a_connection_without_a_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(serve, "HEADERS_S", PATIENCE_S)
+    async with opened() as port, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        assert not (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_an_answer_that_takes_its_time_is_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serve, "HEADERS_S", PATIENCE_S)
+    async with opened() as port, asyncio.timeout(10):
+        reader, writer = await begin(port, "GET /slow")
+        writer.write(b"Connection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"at last")
+        writer.close()
 
 
 async def test_a_large_body_has_the_time_that_its_size_takes() -> None:

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 from litestar import Litestar
 
@@ -16,8 +17,10 @@ from redoubt.model.errors import InputError, ServiceError
 
 BACKLOG = 1024
 MAX_CONNECTIONS = 4096
-"""Connections at the same time. One that has sent nothing is closed after 30 s by granian, one
-whose body drips by BodyDeadline."""
+"""Connections at the same time. BodyDeadline ends those whose body drips."""
+HEADERS_S = 30.0
+"""How long a connection may be without a whole request: a new one, and one that is kept alive."""
+MAX_HEADER_BYTES = 64 * 1024
 START_S = 15.0
 STOP_S = 5.0
 """How long open requests (live streams above all) may go on once the center stops."""
@@ -56,6 +59,12 @@ class WebPort:
             interface=Interfaces.ASGI,
             websockets=False,
             log_enabled=False,
+            # HEADERS_S holds for HTTP/1.1 alone: where it may be HTTP/2, granian waits without end
+            # for the first bytes. Browsers speak that by TLS only, and it is worth it to them: more
+            # than six live pages at a time.
+            http=HTTPModes.auto if self.listen.tls else HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=round(HEADERS_S * 1000)),
+            http2_settings=HTTP2Settings(max_headers_size=MAX_HEADER_BYTES),
             backlog=BACKLOG,
             backpressure=max_connections,
             ssl_cert=self._certificate,
