@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from redoubt.edge import batches
 from redoubt.edge.batches import MachineDetail, decode_details, decode_samples, encode_samples
+from redoubt.edge.packing import pack, unpack
 from redoubt.model.errors import RemoteProtocolError
 from redoubt.model.ids import MachineId, RackId
 from redoubt.model.sample import COLUMNS, MEASURES, Sample
@@ -31,6 +33,16 @@ samples = st.builds(
     power_w=st.none() | st.floats(0, 1e5, width=32),
     accepted=counts,
 )
+
+
+def packed(table: pa.Table, compression: Any = None, times: int = 1) -> bytes:
+    """A samples body with any table in it."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        for _ in range(times):
+            writer.write_table(table)
+    return pack(sink.getvalue().to_pybytes())
 
 
 @given(st.lists(samples, max_size=30))
@@ -57,25 +69,53 @@ def test_no_bytes_crash_a_decoder(body: bytes) -> None:
 
 @given(st.data())
 def test_no_flipped_byte_crashes_the_decoder_of_samples(data: st.DataObject) -> None:
-    body = bytearray(
-        encode_samples([Sample(at=AT, machine=MachineId("m"), state=MachineState.OFFLINE)])
-    )
-    place = data.draw(st.integers(0, len(body) - 1))
-    body[place] ^= data.draw(st.integers(1, 255))
+    body = encode_samples([Sample(at=AT, machine=MachineId("m"), state=MachineState.OFFLINE)])
+    is_packed = data.draw(st.booleans())
+    flipped = bytearray(body if is_packed else unpack(body))
+    place = data.draw(st.integers(0, len(flipped) - 1))
+    flipped[place] ^= data.draw(st.integers(1, 255))
     try:
-        table = decode_samples(bytes(body))
+        table = decode_samples(bytes(flipped) if is_packed else pack(bytes(flipped)))
     except RemoteProtocolError:
         return
     assert table.schema == batches.SAMPLE_SCHEMA
 
 
 def test_foreign_columns_are_refused() -> None:
-    table = pa.table({"at": [1], "x": ["y"]})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
     with pytest.raises(RemoteProtocolError, match="other columns"):
-        decode_samples(sink.getvalue().to_pybytes())
+        decode_samples(packed(pa.table({"at": [1], "x": ["y"]})))
+
+
+def test_buffers_that_arrow_compressed_are_refused_before_they_are_unpacked() -> None:
+    """42 KB of these became 1.2 GB."""
+    one = decode_samples(
+        encode_samples([Sample(at=AT, machine=MachineId("m"), state=MachineState.HASHING)])
+    )
+    long = pa.DictionaryArray.from_arrays(
+        pa.array([0], pa.int32()), pa.array(["a" * (256 << 20)], pa.string())
+    )
+    bomb = one.set_column(3, batches.SAMPLE_SCHEMA.field(3), long)
+    for table in (one, bomb):
+        body = packed(table, compression="zstd")
+        before = pa.total_allocated_bytes()
+        with pytest.raises(RemoteProtocolError, match="compressed"):
+            decode_samples(body)
+        assert pa.total_allocated_bytes() - before < 1 << 20
+    with pytest.raises(RemoteProtocolError, match="is over"):
+        decode_samples(packed(bomb))
+
+
+def test_a_stream_of_many_messages_is_refused() -> None:
+    one = decode_samples(
+        encode_samples([Sample(at=AT, machine=MachineId("m"), state=MachineState.HASHING)])
+    )
+    with pytest.raises(RemoteProtocolError, match="messages"):
+        decode_samples(packed(one, times=1_000))
+
+
+def test_two_hundred_thousand_samples_fit_in_a_batch() -> None:
+    sample = Sample(at=AT, machine=MachineId("m"), state=MachineState.HASHING, accepted=1)
+    assert decode_samples(encode_samples([sample] * batches.MAX_ROWS)).num_rows == batches.MAX_ROWS
 
 
 def test_a_small_body_that_claims_to_be_huge_is_refused_before_it_is_unpacked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.edge import inbox_file
 from redoubt.edge.batches import Batch, BatchKind, body_digest
 from redoubt.edge.inbox import Inbox, InboxFull, Limits
 from redoubt.edge.inbox_file import InboxFile
 from redoubt.edge.keys import AgentIdentity
+from redoubt.edge.packing import pack
 from redoubt.model.errors import RemoteProtocolError
 from redoubt.model.ids import OrganisationId, SiteId
 
@@ -117,6 +120,22 @@ async def test_a_group_is_no_larger_than_asked_but_holds_at_least_one_batch(inbo
     assert await move(inbox) == [("e1", 9)]
 
 
+async def test_a_group_is_bounded_by_what_it_weighs_unpacked(inbox: Inbox) -> None:
+    bodies = [b"", *(pack(bytes([seq]) * 1000) for seq in range(4))]
+    await inbox.accept(AGENT, [batch(seq, body) for seq, body in enumerate(bodies)], NOW)
+    group = await inbox.open_group(1_000, 2_500)
+    assert group is not None
+    assert [waiting.seq for waiting in group.batches] == [0, 1, 2]
+
+
+async def test_an_agent_with_ever_new_epochs_is_refused(inbox: Inbox) -> None:
+    for number in range(20):
+        await inbox.accept(AGENT, [batch(1, epoch=f"e{number}")], NOW)
+    with pytest.raises(RemoteProtocolError, match="20 spools"):
+        await inbox.accept(AGENT, [batch(1, epoch="one more")], NOW)
+    await inbox.accept(AGENT, [batch(2, epoch="e0")], NOW)
+
+
 async def test_a_full_inbox_takes_nothing_and_agents_may_come_again(tmp_path: Path) -> None:
     free = 1000
     inbox = await Inbox.open(
@@ -147,6 +166,9 @@ async def test_a_full_inbox_takes_nothing_and_agents_may_come_again(tmp_path: Pa
         Batch("e1", -1, BatchKind.SAMPLES, 1, body_digest(b""), b""),
         Batch("e1", 2**63, BatchKind.SAMPLES, 1, body_digest(b""), b""),
         Batch("e1", 1, BatchKind.SAMPLES, 200_001, body_digest(b""), b""),
+        Batch("e1", 1, BatchKind.FINDINGS, 5_001, body_digest(b""), b""),
+        Batch("e1", 1, BatchKind.DETAILS, 5_001, body_digest(b""), b""),
+        Batch("e1", 1, BatchKind.FINDINGS, 0, body_digest(b""), b""),
         Batch(
             "e1",
             1,
@@ -184,6 +206,66 @@ async def test_what_could_not_be_carried_on_is_kept_aside_and_told(inbox: Inbox)
     (aside,) = await inbox.asides()
     assert (aside.seq, aside.why, aside.at) == (1, "unreadable", NOW)
     assert await move(inbox) == []
+
+
+async def put_aside(inbox: Inbox, agent: AgentIdentity, seq: int, size: int, why: str) -> None:
+    await inbox.accept(agent, [batch(seq)], NOW)
+    group = await inbox.open_group(1_000, 1 << 20)
+    assert group is not None
+    await inbox.close_group(group, [(group.batches[0], why, bytes(size))], NOW)
+
+
+async def test_one_organisations_asides_push_out_only_its_own(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_file, "MAX_ASIDE", 3)
+    monkeypatch.setattr(inbox_file, "MAX_ASIDE_BYTES", 1000)
+    await put_aside(inbox, OTHER, 1, 10, "theirs")
+    for seq in range(5):
+        await put_aside(inbox, AGENT, seq, 10, "ours")
+    kept = [(aside.organisation, aside.seq) for aside in await inbox.asides()]
+    assert kept == [("zinc", 1), ("acme", 2), ("acme", 3), ("acme", 4)]
+    await put_aside(inbox, AGENT, 5, 985, "ours")
+    kept = [(aside.organisation, aside.seq) for aside in await inbox.asides()]
+    assert kept == [("zinc", 1), ("acme", 4), ("acme", 5)]
+
+
+async def test_one_organisations_conflicts_push_out_only_its_own(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_file, "MAX_CONFLICTS", 2)
+    for agent, count in ((OTHER, 1), (AGENT, 4)):
+        for body in (b"first", b"second"):
+            await inbox.accept(agent, [batch(seq, body) for seq in range(count)], NOW)
+    kept = [(conflict.organisation, conflict.seq) for conflict in await inbox.conflicts()]
+    assert kept == [("zinc", 0), ("acme", 2), ("acme", 3)]
+
+
+async def test_a_reason_that_quotes_what_came_is_one_short_line(inbox: Inbox) -> None:
+    await put_aside(inbox, AGENT, 1, 10, "got\r\n\ud800" + "x" * 1000)
+    (aside,) = await inbox.asides()
+    assert aside.why == "got???" + "x" * 294
+
+
+def test_a_memory_full_of_gaps_stays_small_and_swallows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_file, "MAX_RANGES", 5)
+    file = InboxFile(tmp_path / "inbox.sqlite", seen_per_source=10)
+    source = file.source(AGENT, "e1")
+    for seq in range(0, 200, 2):
+        with file.transaction():
+            file.add(source, batch(seq), NOW)
+        group = file.open_group(1_000, 1 << 20)
+        assert group is not None
+        file.close_group(group, [], NOW)
+    assert file.has_seen(source, batch(1)) is None
+    assert file.has_seen(source, batch(198)) is True
+    assert file.has_seen(source, batch(199)) is False
+    with sqlite3.connect(tmp_path / "inbox.sqlite") as look:
+        assert look.execute("SELECT count(*) FROM ranges").fetchone() == (5,)
+    look.close()
+    file.close()
 
 
 @given(

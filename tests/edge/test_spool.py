@@ -42,7 +42,7 @@ def finding(body: bytes = b"finding") -> Draft:
     return Draft(BatchKind.FINDINGS, 1, body, NOW)
 
 
-def samples(at: datetime, machines: int = 200) -> Draft:
+def samples(at: datetime, machines: int = 400) -> Draft:
     noise = Random(at.isoformat())
     rows = [
         Sample(

@@ -2,8 +2,8 @@
 
 A batch is known by (agent, epoch, seq): the agent from its certificate, the epoch a random word of
 one spool file, seq its AUTOINCREMENT key. The same key must always carry the same body; the digest
-lets the receiver tell. Bodies are Arrow IPC with zstd for samples and zstd-compressed JSON for the
-rest. Everything is bounded before it is decoded.
+lets the receiver tell. Bodies are packed (see `packing`): samples as an Arrow IPC stream, the rest
+as JSON. Everything is bounded before it is decoded.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any, TypeVar
 import msgspec
 import pyarrow as pa
 
+from redoubt.edge.packing import MAX_PLAIN_BYTES, check_plain_stream, pack, unpack
 from redoubt.model.errors import RemoteProtocolError
 from redoubt.model.finding import FindingEvent
 from redoubt.model.ids import UNPLACED, MachineId, RackId
 from redoubt.model.sample import COLUMNS, Sample
 from redoubt.model.status import MachineStatus
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""The most that one batch may weigh as it travels."""
-MAX_PLAIN_BYTES = 128 * 1024 * 1024
-"""The most that one batch may weigh once decompressed."""
 MAX_ROWS = 200_000
+"""Of samples."""
+MAX_EVENTS = 5_000
+MAX_DETAILS = 5_000
 
 _Shape = TypeVar("_Shape")
 
@@ -37,6 +37,14 @@ class BatchKind(StrEnum):
     SAMPLES = "samples"
     DETAILS = "details"
     FINDINGS = "findings"
+
+
+ROW_LIMITS = {
+    BatchKind.SAMPLES: MAX_ROWS,
+    BatchKind.DETAILS: MAX_DETAILS,
+    BatchKind.FINDINGS: MAX_EVENTS,
+}
+"""The most rows of one batch."""
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -89,7 +97,7 @@ def body_digest(body: bytes) -> bytes:
 
 
 def encode_samples(samples: Sequence[Sample]) -> bytes:
-    """Return samples as an Arrow IPC stream with zstd buffers."""
+    """Return samples as a packed Arrow IPC stream."""
     columns = [
         pa.array(map(_getters[name], samples), type=_ARROW_TYPES[kind]) for name, kind in COLUMNS
     ]
@@ -99,10 +107,10 @@ def encode_samples(samples: Sequence[Sample]) -> bytes:
 def encode_table(table: pa.Table) -> bytes:
     """Return rows of SAMPLE_SCHEMA as a samples body."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
+    options = pa.ipc.IpcWriteOptions(unify_dictionaries=True)
     with pa.ipc.new_stream(sink, SAMPLE_SCHEMA, options=options) as writer:
         writer.write_table(table.combine_chunks())
-    return bytes(sink.getvalue())
+    return pack(sink.getvalue().to_pybytes())
 
 
 def decode_samples(body: bytes) -> pa.Table:
@@ -110,9 +118,10 @@ def decode_samples(body: bytes) -> pa.Table:
 
     Raises RemoteProtocolError where it is anything else, or larger than a batch may be.
     """
-    check_body_size(body)
+    stream = unpack(body)
+    check_plain_stream(stream)
     try:
-        with pa.ipc.open_stream(body) as reader:
+        with pa.ipc.open_stream(stream) as reader:
             if reader.schema != SAMPLE_SCHEMA:
                 raise RemoteProtocolError("samples batch has other columns than it should")
             batches, rows, plain = [], 0, 0
@@ -129,7 +138,7 @@ def decode_samples(body: bytes) -> pa.Table:
 
 
 def encode_details(details: Sequence[MachineDetail]) -> bytes:
-    return _compress(msgspec.json.encode(details))
+    return pack(msgspec.json.encode(details))
 
 
 def decode_details(body: bytes) -> list[MachineDetail]:
@@ -138,7 +147,7 @@ def decode_details(body: bytes) -> list[MachineDetail]:
 
 
 def encode_findings(events: Sequence[FindingEvent]) -> bytes:
-    return _compress(msgspec.json.encode(events))
+    return pack(msgspec.json.encode(events))
 
 
 def decode_findings(body: bytes) -> list[FindingEvent]:
@@ -157,12 +166,6 @@ def decode_batches(body: bytes) -> list[Batch]:
         raise RemoteProtocolError(f"batches cannot be read: {exc}") from exc
 
 
-def check_body_size(body: bytes) -> None:
-    """Raises RemoteProtocolError where a body is larger than a batch may be."""
-    if len(body) > MAX_BODY_BYTES:
-        raise RemoteProtocolError(f"batch of {len(body)} bytes is over {MAX_BODY_BYTES}")
-
-
 def _at(sample: Sample) -> datetime:
     return sample.at.astimezone(UTC)
 
@@ -178,19 +181,9 @@ _getters: dict[str, Callable[[Sample], object]] = {
 }
 
 
-def _compress(plain: bytes) -> bytes:
-    """Prefix the plain length: the zstd codec of Arrow needs it, and it is checked before use."""
-    packed: bytes = pa.compress(plain, codec="zstd", asbytes=True)
-    return len(plain).to_bytes(4, "little") + packed
-
-
 def _decode_json(body: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:
-    check_body_size(body)
-    size = int.from_bytes(body[:4], "little")
-    if size > MAX_PLAIN_BYTES:
-        raise RemoteProtocolError(f"batch of {size} bytes is over {MAX_PLAIN_BYTES}")
+    plain = unpack(body)
     try:
-        plain = pa.decompress(body[4:], decompressed_size=size, codec="zstd", asbytes=True)
         return decoder.decode(plain)
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise RemoteProtocolError(f"batch cannot be read: {exc}") from exc

@@ -23,12 +23,23 @@ from typing import TypeVar
 import msgspec
 
 from redoubt.edge.agent_link import Receipt
-from redoubt.edge.batches import MAX_BODY_BYTES, MAX_ROWS, Batch, body_digest
-from redoubt.edge.inbox_file import Aside, Conflict, Group, InboxBatch, InboxFile
+from redoubt.edge.batches import ROW_LIMITS, Batch, body_digest
+from redoubt.edge.inbox_file import InboxFile
+from redoubt.edge.inbox_shapes import Aside, Conflict, Group, InboxBatch, clip_why
 from redoubt.edge.keys import AgentIdentity
+from redoubt.edge.packing import MAX_BODY_BYTES
 from redoubt.model.errors import RemoteProtocolError, ServiceError
 
-__all__ = ["Aside", "Conflict", "Group", "Inbox", "InboxBatch", "InboxFull", "Limits"]
+__all__ = [
+    "Aside",
+    "Conflict",
+    "Group",
+    "Inbox",
+    "InboxBatch",
+    "InboxFull",
+    "Limits",
+    "clip_why",
+]
 
 MAX_EPOCH_LENGTH = 64
 _MAX_SEQ = 2**62
@@ -120,7 +131,10 @@ class Inbox:
                     await self._arrived.wait()
 
     async def open_group(self, max_rows: int, max_bytes: int) -> Group | None:
-        """Return the group under way, else a new one of the oldest batches, else None."""
+        """Return the group under way, else a new one of the oldest batches, else None.
+
+        `max_bytes` bounds what the bodies weigh unpacked.
+        """
         return await self._run(lambda: self._file.open_group(max_rows, max_bytes))
 
     async def close_group(
@@ -178,7 +192,8 @@ def _check(batch: Batch) -> None:
     key = f"batch ({batch.epoch[:MAX_EPOCH_LENGTH]!r}, {batch.seq})"
     if not 0 < len(batch.epoch) <= MAX_EPOCH_LENGTH or not 0 <= batch.seq <= _MAX_SEQ:
         raise RemoteProtocolError(f"{key} has a key out of bounds")
-    if not 0 <= batch.rows <= MAX_ROWS or len(batch.body) > MAX_BODY_BYTES:
-        raise RemoteProtocolError(f"{key} is larger than a batch may be")
+    most = ROW_LIMITS[batch.kind]
+    if not 1 <= batch.rows <= most or len(batch.body) > MAX_BODY_BYTES:
+        raise RemoteProtocolError(f"{key} is empty or larger than a batch may be")
     if len(batch.digest) != _DIGEST_BYTES or body_digest(batch.body) != batch.digest:
         raise RemoteProtocolError(f"{key} is not what its digest says")

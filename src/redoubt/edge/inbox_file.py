@@ -15,20 +15,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from redoubt.edge.batches import Batch, BatchKind
+from redoubt.edge.inbox_shapes import Aside, Conflict, Group, InboxBatch, clip_why
 from redoubt.edge.keys import AgentIdentity
+from redoubt.edge.packing import LENGTH_BYTES, MAX_PLAIN_BYTES, plain_size
+from redoubt.edge.spans import close_oldest, merge_spans, spans_of
 from redoubt.model.errors import RemoteProtocolError, ServiceError
-from redoubt.model.ids import OrganisationId, SiteId
 
-MAX_EPOCHS_PER_AGENT = 1000
+MAX_EPOCHS_PER_AGENT = 20
 """A spool's epoch changes when its file is made anew; an agent with more is not working right."""
+MAX_RANGES = 10_000
+"""Per epoch. An agent's numbers have few gaps; of more than these the oldest close, and a key in
+one is a conflict from then on: told, and sent again under a new key."""
+MAX_GROUP_BATCHES = 2_000
 SEEN_PER_SOURCE = 500_000
 """Digests remembered per epoch: of a batch every 15 s, three months."""
 _DIGEST_KEPT = 16
 MAX_ASIDE = 200
+MAX_ASIDE_BYTES = 64 * 1024 * 1024
 MAX_CONFLICTS = 200
+"""These three per organisation: none may push out what is kept of another."""
 
 _PRAGMAS = (
     "auto_vacuum = INCREMENTAL",
@@ -83,50 +89,21 @@ CREATE TABLE IF NOT EXISTS aside (
 """
 
 
-class InboxBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch that lies in the inbox, with where it came from."""
-
-    id: int
-    organisation: OrganisationId
-    site: SiteId
-    agent: str
-    epoch: str
-    seq: int
-    kind: BatchKind
-    rows: int
-    received_at: datetime
-    body: bytes
-
-
-class Group(msgspec.Struct, frozen=True):
-    """Batches that are carried on together, again after a crash, always under the same token."""
-
-    token: str
-    batches: tuple[InboxBatch, ...]
-
-
-class Conflict(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that came with two different bodies. The first one is kept."""
-
-    organisation: OrganisationId
-    site: SiteId
-    agent: str
-    epoch: str
-    seq: int
-    at: datetime
-
-
-class Aside(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch, or the rows of one, that could not be carried on, and why."""
-
-    organisation: OrganisationId
-    site: SiteId
-    agent: str
-    epoch: str
-    seq: int
-    kind: BatchKind
-    why: str
-    at: datetime
+_KEEP_NEWEST_CONFLICTS = """
+DELETE FROM conflicts WHERE id IN (
+    SELECT conflicts.id FROM conflicts JOIN sources ON sources.id = conflicts.source
+    WHERE organisation = ? ORDER BY conflicts.id DESC LIMIT -1 OFFSET ?
+)
+"""
+_KEEP_NEWEST_ASIDE = """
+DELETE FROM aside WHERE id IN (
+    SELECT id FROM (
+        SELECT aside.id, row_number() OVER newest AS place, sum(length(body)) OVER newest AS size
+        FROM aside JOIN sources ON sources.id = aside.source
+        WHERE organisation = ? WINDOW newest AS (ORDER BY aside.id DESC)
+    ) WHERE place > ? OR size > ?
+)
+"""
 
 
 class InboxFile:
@@ -247,7 +224,8 @@ class InboxFile:
                 "ON CONFLICT (source, seq) DO UPDATE SET at_ms = excluded.at_ms",
                 (source, seq, _milliseconds(at)),
             )
-            self._keep_newest("conflicts", MAX_CONFLICTS)
+            organisation = self._one("SELECT organisation FROM sources WHERE id = ?", (source,))
+            self._db.execute(_KEEP_NEWEST_CONFLICTS, (organisation, MAX_CONFLICTS))
 
     # -- on ------------------------------------------------------------------------------------
 
@@ -280,9 +258,10 @@ class InboxFile:
                 self._db.execute(
                     "INSERT INTO aside (source, seq, kind, why, at_ms, body) "
                     "SELECT source, seq, kind, ?, ?, ? FROM batches WHERE id = ?",
-                    (why, _milliseconds(at), body, batch.id),
+                    (clip_why(why), _milliseconds(at), body, batch.id),
                 )
-            self._keep_newest("aside", MAX_ASIDE)
+            for organisation in {batch.organisation for batch in group.batches}:
+                self._db.execute(_KEEP_NEWEST_ASIDE, (organisation, MAX_ASIDE, MAX_ASIDE_BYTES))
             if group.batches:
                 self._db.execute(
                     "DELETE FROM batches WHERE id BETWEEN ? AND ?",
@@ -344,10 +323,13 @@ class InboxFile:
 
     def _last_of_group(self, max_rows: int, max_bytes: int) -> int | None:
         last, rows, size = None, 0, 0
-        for batch, more_rows, more_bytes in self._query(
-            "SELECT id, rows, length(body) FROM batches ORDER BY id LIMIT 20000"
+        for batch, more_rows, head in self._query(
+            f"SELECT id, rows, coalesce(substr(body, 1, {LENGTH_BYTES}), x'') FROM batches "  # noqa: S608 - ours
+            f"ORDER BY id LIMIT {MAX_GROUP_BATCHES}"
         ):
-            rows, size = rows + more_rows, size + more_bytes
+            plain = plain_size(head)
+            # What claims to be larger than may be is never unpacked.
+            rows, size = rows + more_rows, size + (plain if plain <= MAX_PLAIN_BYTES else 0)
             if last is not None and (rows > max_rows or size > max_bytes):
                 break
             last = batch
@@ -361,9 +343,9 @@ class InboxFile:
             keys = self._query(
                 "SELECT seq FROM seen WHERE source = ? ORDER BY seq LIMIT ?", (source, drop)
             )
-            spans = _spans([seq for (seq,) in keys])
+            spans = spans_of([seq for (seq,) in keys])
             known = self._query("SELECT first, last FROM ranges WHERE source = ?", (source,))
-            merged = _merge([*known, *spans])
+            merged = close_oldest(merge_spans([*known, *spans]), MAX_RANGES)
             self._db.execute("DELETE FROM ranges WHERE source = ?", (source,))
             self._db.executemany(
                 "INSERT INTO ranges VALUES (?, ?, ?)", [(source, *span) for span in merged]
@@ -372,12 +354,6 @@ class InboxFile:
                 "DELETE FROM seen WHERE source = ? AND seq <= ?", (source, spans[-1][1])
             )
             self._db.execute("UPDATE sources SET seen = seen - ? WHERE id = ?", (drop, source))
-
-    def _keep_newest(self, table: str, count: int) -> None:
-        self._db.execute(
-            f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?",  # noqa: S608 - ours
-            (count,),
-        )
 
     def _one(self, sql: str, values: Sequence[object] = ()) -> Any:
         return next(self._query(sql, values))[0]
@@ -401,21 +377,6 @@ def _inbox_batch(row: tuple[Any, ...]) -> InboxBatch:
         received_at=_from_milliseconds(received_ms),
         body=body,
     )
-
-
-def _spans(keys: Sequence[int]) -> list[tuple[int, int]]:
-    return _merge([(key, key) for key in keys])
-
-
-def _merge(spans: Iterable[tuple[int, ...]]) -> list[tuple[int, int]]:
-    """Return sorted spans of whole numbers with neighbours joined."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(spans):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
-        else:
-            merged.append((first, last))
-    return merged
 
 
 def _milliseconds(at: datetime) -> int:

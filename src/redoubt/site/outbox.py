@@ -14,6 +14,7 @@ from datetime import datetime
 import msgspec
 
 from redoubt.edge.batches import (
+    MAX_EVENTS,
     BatchKind,
     MachineDetail,
     encode_details,
@@ -73,10 +74,7 @@ class Outbox:
 
     def take(self, now: datetime) -> Load:
         """Return everything that waits, as drafts, and forget it."""
-        drafts = [*self._sample_drafts(), *self._detail_drafts()]
-        if self._events:
-            events = tuple(self._events)
-            drafts.append(Draft(BatchKind.FINDINGS, len(events), encode_findings(events), now))
+        drafts = [*self._sample_drafts(), *self._detail_drafts(), *self._event_drafts(now)]
         load = Load(tuple(drafts), dict(self._notes))
         self._samples.clear()
         self._details.clear()
@@ -95,6 +93,11 @@ class Outbox:
         for details in _in_parts(list(self._details.values())):
             at = min(detail.status.at for detail in details)
             yield Draft(BatchKind.DETAILS, len(details), encode_details(details), at)
+
+    def _event_drafts(self, now: datetime) -> Iterable[Draft]:
+        for start in range(0, len(self._events), MAX_EVENTS):
+            events = self._events[start : start + MAX_EVENTS]
+            yield Draft(BatchKind.FINDINGS, len(events), encode_findings(events), now)
 
 
 def _in_parts(details: Sequence[MachineDetail]) -> Iterable[list[MachineDetail]]:
