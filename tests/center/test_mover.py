@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.center.latest import LatestState
 from redoubt.center.mover import Mover, Shelves
-from redoubt.center.unpack import unpack
+from redoubt.center.unpack import unpack_details, unpack_findings, unpack_samples
 from redoubt.edge.batches import (
     Batch,
     BatchKind,
     MachineDetail,
     body_digest,
+    decode_samples,
     encode_details,
     encode_findings,
     encode_samples,
+    encode_table,
 )
-from redoubt.edge.inbox import Group, Inbox, InboxBatch
-from redoubt.edge.telemetry import Telemetry
-from redoubt.model.errors import InputError, ServiceError
+from redoubt.edge.inbox import Inbox, InboxBatch
+from redoubt.edge.telemetry import SiteRows, StoreRefused, Telemetry
+from redoubt.edge.telemetry.store import StoreError
+from redoubt.model.errors import InputError, RemoteProtocolError, ServiceError
 from redoubt.model.finding import FindingEvent
 from redoubt.model.ids import OrganisationId, SiteId
 from tests.faults.papers import AGENT
@@ -162,24 +166,111 @@ async def test_a_group_that_failed_halfway_is_carried_on_again_and_counted_once(
     assert (await bench.telemetry.query(sums))["n"][0].as_py() == 16
 
 
+async def test_content_that_fails_in_a_way_nobody_foresaw_is_put_aside(bench: Bench) -> None:
+    bench.fault = OverflowError("date value out of range")
+    await bench.bring(BatchKind.FINDINGS, 1, encode_findings([finding(BEGIN, 0, 3)]))
+    await bench.bring(BatchKind.SAMPLES, 8, encode_samples(poll(BEGIN, 0, 8)))
+    await bench.mover.drain()
+    (aside,) = await bench.inbox.asides()
+    assert aside.why == "OverflowError: date value out of range"
+    assert await bench.rows() == 8
+
+
+@pytest.fixture
+def choosy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real store that refuses, besides what it does anyway, rows of machine m-0009."""
+    insert = bench.telemetry.insert
+
+    async def choose(token: str, slices: Sequence[SiteRows], on_step: Callable[[str], None]) -> int:
+        if any("m-0009" in rows.table["machine"].to_pylist() for rows in slices):
+            raise StoreRefused("not this one")
+        return await insert(token, slices, on_step)
+
+    monkeypatch.setattr(bench.telemetry, "insert", choose)
+
+
+@pytest.mark.usefixtures("choosy")
+async def test_of_samples_that_the_store_refuses_only_that_batch_is_put_aside(
+    bench: Bench,
+) -> None:
+    for number in range(7):
+        machines = 10 if number == 4 else 8
+        body = encode_samples(poll(BEGIN, number, machines))
+        await bench.bring(BatchKind.SAMPLES, machines, body)
+    await bench.mover.drain()
+    assert await bench.rows() == 6 * 8
+    sums = "SELECT sum(samples) AS n FROM site_minute FINAL"
+    assert (await bench.telemetry.query(sums))["n"][0].as_py() == 6 * 8
+    (aside,) = await bench.inbox.asides()
+    assert (aside.seq, aside.why) == (5, "not this one")
+
+
+@pytest.mark.usefixtures("choosy")
+async def test_a_group_that_was_halved_counts_once_when_it_comes_again(bench: Bench) -> None:
+    await bench.bring(BatchKind.SAMPLES, 8, encode_samples(poll(BEGIN, 0, 8)))
+    await bench.bring(BatchKind.SAMPLES, 10, encode_samples(poll(BEGIN, 1, 10)))
+    await bench.bring(BatchKind.FINDINGS, 1, encode_findings([finding(BEGIN, 0, 3)]))
+    bench.fault = ServiceError("the disk is gone")
+    with pytest.raises(ServiceError):
+        await bench.mover.move_once()
+    bench.fault = None
+    await bench.mover.drain()
+    assert await bench.rows() == 8
+    assert len(await bench.inbox.asides()) == 1
+
+
+async def test_a_store_that_is_ill_puts_nothing_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> int:
+        raise StoreError("the disk is full")
+
+    await bench.bring(BatchKind.SAMPLES, 8, encode_samples(poll(BEGIN, 0, 8)))
+    await bench.bring(BatchKind.SAMPLES, 8, encode_samples(poll(BEGIN, 1, 8)))
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.telemetry, "insert", fail)
+        with pytest.raises(ServiceError):
+            await bench.mover.drain()
+    await bench.mover.drain()
+    assert await bench.rows() == 16
+    assert await bench.inbox.asides() == ()
+
+
+async def test_a_word_twice_in_a_dictionary_is_refused_before_the_store_sees_it(
+    bench: Bench,
+) -> None:
+    await bench.bring(BatchKind.SAMPLES, 2, encode_table(twice_named(BEGIN)))
+    await bench.bring(BatchKind.SAMPLES, 8, encode_samples(poll(BEGIN, 0, 8)))
+    await bench.mover.drain()
+    (aside,) = await bench.inbox.asides()
+    assert aside.why == "column machine has a word twice in its dictionary"
+    assert await bench.rows() == 8
+
+
+def twice_named(begin: datetime) -> pa.Table:
+    table = decode_samples(encode_samples(poll(begin, 0, 2)))
+    names: Any = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["m", "m"]))
+    place = table.column_names.index("machine")
+    return table.set_column(place, table.schema.field(place), names)
+
+
 @given(kind=st.sampled_from(BatchKind), body=st.binary(max_size=200), seed=st.integers(0, 10_000))
-def test_no_body_however_broken_raises(kind: BatchKind, body: bytes, seed: int) -> None:
+def test_no_body_however_broken_raises_anything_else(
+    kind: BatchKind, body: bytes, seed: int
+) -> None:
     whole = {
         BatchKind.SAMPLES: encode_samples(poll(BEGIN, 0, 3)),
         BatchKind.DETAILS: encode_details([detail(BEGIN, 0, 1)]),
         BatchKind.FINDINGS: encode_findings([finding(BEGIN, 0, 1)]),
     }[kind]
+    read: dict[BatchKind, Callable[[InboxBatch], object]] = {
+        BatchKind.SAMPLES: unpack_samples,
+        BatchKind.DETAILS: unpack_details,
+        BatchKind.FINDINGS: unpack_findings,
+    }
     cut = seed % len(whole)
     for broken in (body, whole[:cut] + body + whole[cut + len(body) :], whole[:cut]):
-        unpacked = unpack(_group(kind, broken))
-        assert (
-            len(unpacked.asides)
-            + len(unpacked.samples)
-            + len(unpacked.details)
-            + len(unpacked.findings)
-        )
-
-
-def _group(kind: BatchKind, body: bytes) -> Group:
-    fields: dict[str, Any] = {**AGENT._asdict(), "epoch": "e1", "seq": 1, "kind": kind, "rows": 3}
-    return Group("t", (InboxBatch(id=1, received_at=NOW, body=body, **fields),))
+        fields: dict[str, Any] = {**AGENT._asdict(), "epoch": "e1", "seq": 1}
+        batch = InboxBatch(id=1, received_at=NOW, kind=kind, rows=3, body=broken, **fields)
+        with suppress(RemoteProtocolError):
+            read[kind](batch)

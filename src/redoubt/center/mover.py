@@ -5,8 +5,10 @@ group's token, details and findings to the records, and then the group is let go
 anywhere in between the same group comes again: the store knows its token, and records take the same
 details and findings twice without a change.
 
-What cannot be carried on (a body that is not what it says, rows of an impossible time) is kept
-aside in the inbox; it never holds up what comes behind it.
+Two kinds of failure are told apart. Where a store or the records are ill (ServiceError) the whole
+group is tried again until they are well. Whatever else fails, fails by what is in a batch: that
+batch is kept aside in the inbox, also where nobody thought of its way to fail, and never holds up
+what comes behind it.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from redoubt.center.latest import LatestState
-from redoubt.center.unpack import Unpacked, unpack
-from redoubt.edge.batches import MachineDetail
-from redoubt.edge.inbox import Group, Inbox
-from redoubt.edge.telemetry import Telemetry
-from redoubt.model.errors import InputError, RemoteProtocolError, ServiceError
+from redoubt.center.unpack import Aside, unpack_details, unpack_findings, unpack_samples
+from redoubt.edge.batches import BatchKind, MachineDetail
+from redoubt.edge.inbox import Group, Inbox, InboxBatch, clip_why
+from redoubt.edge.telemetry import SiteRows, StoreRefused, Telemetry
+from redoubt.model.errors import RedoubtError, ServiceError
 from redoubt.model.finding import FindingEvent
 from redoubt.model.ids import OrganisationId, SiteId
 
@@ -32,6 +37,7 @@ ENOUGH_ROWS = 20_000
 """Smaller inserts are slow: 1,000 rows at a time reach 84,000 rows/s, these half a million."""
 MAX_GROUP_ROWS = 200_000
 MAX_GROUP_BYTES = 32 * 1024 * 1024
+"""Unpacked."""
 LINGER_S = 1.0
 """How long a few rows wait for more: what pages lag behind at most."""
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
@@ -117,39 +123,73 @@ class Mover:
         if group is None:
             return False
         self._on_step("group")
-        unpacked = await asyncio.to_thread(unpack, group)
-        self._show(unpacked)
-        rows = await self._telemetry.insert(group.token, unpacked.samples, self._on_step)
+        asides: list[Aside] = []
+        rows = await self._carry_samples(group, asides)
         self._on_step("records")
-        await self._shelve(unpacked)
+        for batch in group.batches:
+            try:
+                await self._shelve(batch)
+            except Exception as exc:  # noqa: BLE001 - content fails in ways that nobody foresaw
+                asides.append(_blame(batch, exc))
         self._on_step("close")
-        await self._inbox.close_group(group, unpacked.asides, self._clock())
-        self._count(group, unpacked, rows)
+        await self._inbox.close_group(group, asides, self._clock())
+        self._count(group, asides, rows)
         return True
 
-    def _show(self, unpacked: Unpacked) -> None:
-        now = self._clock()
-        for rows in unpacked.samples:
-            self._latest.apply_samples(rows.organisation, rows.site, rows.table, now)
-        for organisation, site, details in unpacked.details:
-            self._latest.apply_details(organisation, site, details)
-
-    async def _shelve(self, unpacked: Unpacked) -> None:
-        shelves = self._shelves
-        for organisation, site, details in unpacked.details:
-            await asyncio.to_thread(shelves.keep_details, organisation, site, details)
-        for batch, events in unpacked.findings:
+    async def _carry_samples(self, group: Group, asides: list[Aside]) -> int:
+        """Show and store the group's samples; return the number of rows."""
+        loads: list[_Load] = []
+        for load in await asyncio.to_thread(_unpack_samples, group, asides):
+            batch = load.batch
             try:
-                await asyncio.to_thread(
-                    shelves.apply_findings, batch.organisation, batch.site, events
+                self._latest.apply_samples(
+                    batch.organisation, batch.site, load.table, self._clock()
                 )
-            except (InputError, RemoteProtocolError) as exc:
-                unpacked.put_aside(batch, str(exc), batch.body)
+            except Exception as exc:  # noqa: BLE001 - as above
+                asides.append(_blame(batch, exc))
             else:
-                shelves.on_findings(batch.organisation, batch.site)
+                loads.append(load)
+        return await self._insert(group.token, loads, asides)
 
-    def _count(self, group: Group, unpacked: Unpacked, rows: int) -> None:
-        for batch, why, _body in unpacked.asides:
+    async def _insert(self, token: str, loads: Sequence[_Load], asides: list[Aside]) -> int:
+        """Insert under `token`; halve what is refused until the batch is found that is to blame.
+
+        A refused half's halves take their own tokens, the same again after a crash, since the same
+        rows are refused again.
+        """
+        if not loads:
+            return 0
+        try:
+            return await self._telemetry.insert(token, _by_site(loads), self._on_step)
+        except Exception as exc:  # noqa: BLE001 - as above
+            aside = _blame(loads[0].batch, exc)
+        if len(loads) == 1:
+            asides.append(aside)
+            return 0
+        middle, rows = len(loads) // 2, 0
+        for half in (loads[:middle], loads[middle:]):
+            span = f"{half[0].batch.id}-{half[-1].batch.id}"
+            rows += await self._insert(f"{token}/{span}", half, asides)
+        return rows
+
+    async def _shelve(self, batch: InboxBatch) -> None:
+        """Take a batch's details or findings to the records: one batch at a time, as they are many
+        times larger unpacked."""
+        organisation, site = batch.organisation, batch.site
+        match batch.kind:
+            case BatchKind.SAMPLES:
+                return
+            case BatchKind.DETAILS:
+                details = await asyncio.to_thread(unpack_details, batch)
+                self._latest.apply_details(organisation, site, details)
+                await asyncio.to_thread(self._shelves.keep_details, organisation, site, details)
+            case BatchKind.FINDINGS:
+                events = await asyncio.to_thread(unpack_findings, batch)
+                await asyncio.to_thread(self._shelves.apply_findings, organisation, site, events)
+                self._shelves.on_findings(organisation, site)
+
+    def _count(self, group: Group, asides: Sequence[Aside], rows: int) -> None:
+        for batch, why, _body in asides:
             LOG.warning(
                 "put aside of batch (%s, %d) of agent %s: %s",
                 batch.epoch,
@@ -160,5 +200,44 @@ class Mover:
         self.figures.groups += 1
         self.figures.batches += len(group.batches)
         self.figures.rows += rows
-        self.figures.asides += len(unpacked.asides)
+        self.figures.asides += len(asides)
         self.figures.last_moved_at = self._clock()
+
+
+class _Load(NamedTuple):
+    batch: InboxBatch
+    table: pa.Table
+
+
+def _unpack_samples(group: Group, asides: list[Aside]) -> list[_Load]:
+    loads = []
+    for batch in group.batches:
+        if batch.kind is not BatchKind.SAMPLES:
+            continue
+        try:
+            table, rest = unpack_samples(batch)
+        except Exception as exc:  # noqa: BLE001 - content fails in ways that nobody foresaw
+            asides.append(_blame(batch, exc))
+            continue
+        loads.append(_Load(batch, table))
+        if rest is not None:
+            asides.append(rest)
+    return loads
+
+
+def _by_site(loads: Sequence[_Load]) -> list[SiteRows]:
+    """Return one entry per site, in the order in which its rows came."""
+    tables: dict[tuple[OrganisationId, SiteId], list[pa.Table]] = {}
+    for batch, table in loads:
+        tables.setdefault((batch.organisation, batch.site), []).append(table)
+    return [SiteRows(*place, pa.concat_tables(parts)) for place, parts in tables.items()]
+
+
+def _blame(batch: InboxBatch, exc: Exception) -> Aside:
+    """Return a batch put aside for `exc`; raise it again where it is not the batch's fault."""
+    if isinstance(exc, ServiceError) and not isinstance(exc, StoreRefused):
+        raise exc
+    if isinstance(exc, RedoubtError):
+        return Aside(batch, clip_why(str(exc)), batch.body)
+    LOG.error("a batch that nobody expected", exc_info=exc)
+    return Aside(batch, clip_why(f"{type(exc).__name__}: {exc}"), batch.body)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
-from redoubt.model.errors import ServiceError
+from redoubt.model.errors import InputError, ServiceError
 from redoubt.model.ids import OrganisationId
 
 BUSY_TIMEOUT_MS = 10_000
@@ -71,10 +71,15 @@ def open_engine(url: str) -> sa.Engine:
 
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction that is committed at the end or leaves nothing; errors come as ServiceError."""
+    """A transaction that is committed at the end or leaves nothing.
+
+    Raises ServiceError where the database fails, InputError where it does not take a value.
+    """
     try:
         with engine.begin() as connection:
             yield connection
+    except DataError as exc:
+        raise InputError(f"the records do not take this: {exc.orig}") from exc
     except DBAPIError as exc:
         raise ServiceError(f"the records could not be written: {exc.orig}") from exc
 

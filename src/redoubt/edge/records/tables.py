@@ -11,21 +11,33 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST_MICROSECOND = (_LAST - _EPOCH) // _MICROSECOND
 _FINDING_KEY = ("organisation", "site", "rule", "subject_kind", "subject_id")
 
 
 class Moment(sa.TypeDecorator[datetime]):
-    """An aware UTC datetime as whole microseconds: exact, and it sorts alike in every database."""
+    """An aware UTC datetime as whole microseconds: exact, and it sorts alike in every database.
+
+    What lies outside 1970 to 9998 is kept as the nearest of these: no time that is in the records
+    can be one that a zone's shift or a page's sum makes overflow.
+    """
 
     impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else (_clamp(value) - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        if value is None:
+            return None
+        return _EPOCH + min(max(value, 0), _LAST_MICROSECOND) * _MICROSECOND
+
+
+def _clamp(at: datetime) -> datetime:
+    return min(max(at, _EPOCH), _LAST)
 
 
 metadata = sa.MetaData(

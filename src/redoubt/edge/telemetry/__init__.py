@@ -12,6 +12,7 @@ from redoubt.edge.telemetry.facade import Telemetry
 from redoubt.edge.telemetry.queries import MACHINE_MEASURES, PLACE_MEASURES, Series
 from redoubt.edge.telemetry.rows import SiteRows
 from redoubt.edge.telemetry.schema import Retention
+from redoubt.edge.telemetry.store import StoreRefused
 
 __all__ = [
     "MACHINE_MEASURES",
@@ -19,5 +20,6 @@ __all__ = [
     "Retention",
     "Series",
     "SiteRows",
+    "StoreRefused",
     "Telemetry",
 ]

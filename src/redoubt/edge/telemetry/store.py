@@ -28,6 +28,11 @@ MAX_INSERT_ROWS = 1_000_000
 """An insert must arrive as one block: its token stands for block number one."""
 
 _TIMEOUT_CODE = 159
+_REFUSAL_CODES = frozenset(
+    {6, 26, 27, 33, 36, 38, 41, 43, 53, 69, 70, 72, 117, 131, 321, 349, 432, 636}
+)
+"""ClickHouse's errors that speak of the data: incorrect, not to be parsed or converted, too large,
+out of a type's range, null where none may be. All others may pass when the store is well again."""
 _INSERT_SETTINGS: Mapping[str, Any] = {
     "max_insert_block_size": MAX_INSERT_ROWS,
     # Rows of a long-dark site fall in as many days as it was dark.
@@ -39,6 +44,10 @@ _INSERT_SETTINGS: Mapping[str, Any] = {
 
 class StoreError(ServiceError):
     """The telemetry store did not do what it was asked."""
+
+
+class StoreRefused(StoreError):
+    """The store is well and does not take this data, now or later."""
 
 
 class StoreTimeout(StoreError):
@@ -181,8 +190,11 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except ClickHouseError as exc:
-        if getattr(exc, "code", None) == _TIMEOUT_CODE:
+        code = getattr(exc, "code", None)
+        if code == _TIMEOUT_CODE:
             raise StoreTimeout("the telemetry store took too long over a query") from exc
+        if code in _REFUSAL_CODES:
+            raise StoreRefused(f"telemetry store: {str(exc)[:500]}") from exc
         raise StoreError(f"telemetry store: {str(exc)[:500]}") from exc
 
 
