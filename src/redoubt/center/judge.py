@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from datetime import datetime, timedelta
 
 from redoubt.center.agent_port import Contacts
 from redoubt.center.context import Center
+from redoubt.center.trouble import Trouble
 from redoubt.edge.keys import AgentIdentity
 from redoubt.edge.records.agents import Agent
+from redoubt.model.errors import RedoubtError
 from redoubt.model.finding import FindingEvent, SubjectKind
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.reconcile import (
@@ -24,6 +27,8 @@ from redoubt.reconcile import (
     judge_center,
 )
 from redoubt.reconcile.book import OpenState
+
+LOG = logging.getLogger(__name__)
 
 EVERY_S = 10.0
 GRACE = timedelta(minutes=2)
@@ -40,22 +45,43 @@ class CenterJudge:
         self._started_at = center.clock()
         self._noted_at = self._started_at
         self._books: dict[OrganisationId, FindingBook] = {}
+        self._round = Trouble(LOG, "judging what only the center knows")
+        self._troubles: dict[OrganisationId, Trouble] = {}
 
     async def run(self) -> None:
-        """Judge every EVERY_S seconds until cancelled."""
+        """Judge every EVERY_S seconds until cancelled. What fails is tried again, for ever."""
         while True:
             await asyncio.sleep(EVERY_S)
-            await self.judge_once()
+            try:
+                await self.judge_once()
+            except RedoubtError as exc:
+                self._round.met(exc)
+            else:
+                self._round.over()
 
     async def judge_once(self) -> None:
-        """One round over every organisation; the first of them answers for the center's disk."""
+        """One round over every organisation; the first of them answers for the center's disk.
+
+        One that cannot be judged keeps none behind it from being. Raises ServiceError where the
+        records fail before the first.
+        """
         now = self._center.clock()
         await self._note_contacts(now)
         if now - self._started_at < GRACE:
             return
         organisations = await asyncio.to_thread(self._center.records.people.organisations)
         for number, organisation in enumerate(organisations):
-            await self._judge(organisation.id, now, with_disk=number == 0)
+            trouble = self._troubles.setdefault(
+                organisation.id, Trouble(LOG, f"judging organisation {organisation.id}")
+            )
+            try:
+                await self._judge(organisation.id, now, with_disk=number == 0)
+            except RedoubtError as exc:
+                # The book may know more by now than was written down.
+                self._books.pop(organisation.id, None)
+                trouble.met(exc)
+            else:
+                trouble.over()
 
     async def _judge(self, organisation: OrganisationId, now: datetime, *, with_disk: bool) -> None:
         records = self._center.records

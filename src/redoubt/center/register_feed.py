@@ -7,16 +7,21 @@ both, because it listens to the version in the records.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from redoubt.center.trouble import Trouble
 from redoubt.edge.records import Records
+from redoubt.model.errors import RedoubtError
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.model.register import RegisterSlice
 from redoubt.model.register.snapshot import SignedSnapshot, sign_snapshot
+
+LOG = logging.getLogger(__name__)
 
 WATCH_S = 1.0
 """How often the records are asked for a version that another process wrote."""
@@ -65,9 +70,18 @@ class RegisterFeed:
         self._bells.pop(organisation, asyncio.Event()).set()
 
     async def watch(self) -> None:
-        """Ring for versions that other processes wrote; runs until it is cancelled."""
+        """Ring for versions that other processes wrote; runs until it is cancelled.
+
+        Records that fail are asked again, for ever.
+        """
+        trouble = Trouble(LOG, "looking for a newer register")
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except RedoubtError as exc:
+                trouble.met(exc)
+            else:
+                trouble.over()
             await asyncio.sleep(WATCH_S)
 
     async def look(self) -> None:
