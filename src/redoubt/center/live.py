@@ -29,12 +29,12 @@ from redoubt.center.views.heatmap import (
     CELL_COLUMNS,
     Cells,
     HeatMap,
+    cells_of,
     changed_cells,
     is_laid_out,
     make_layout,
 )
 from redoubt.edge.records import Records
-from redoubt.model.errors import ServiceError
 from redoubt.model.ids import OrganisationId, SiteId
 from redoubt.model.register import Register
 
@@ -118,10 +118,7 @@ class Live:
         """Return a site's heat map as of `now`; its layout is made anew only where it changed."""
         heard = self.latest.columns(organisation, now, SiteId(site), CELL_COLUMNS)
         layout = self._layout(organisation, register, site, heard)
-        cells = changed_cells(layout, heard)
-        if cells is None:
-            raise ServiceError(f"the heat map of site {site!r} and its machines do not fit")
-        return msgspec.structs.replace(layout, cells=cells)
+        return msgspec.structs.replace(layout, cells=cells_of(layout, heard))
 
     def changes(
         self,

@@ -137,27 +137,33 @@ def changed_cells(layout: HeatMap, heard: Columns) -> Cells | None:
     None where a machine is not in the layout: the page must then ask for a new one. Cells of which
     nothing was ever heard are left out.
     """
+    index = layout.index()
+    if any(machine not in index for machine in heard.columns["machine"]):
+        return None
+    return cells_of(layout, heard)
+
+
+def cells_of(layout: HeatMap, heard: Columns) -> Cells:
+    """As `changed_cells`, without machines that have no cell: of another site, or long gone."""
     columns: Mapping[str, Sequence[Any]] = heard.columns
     index = layout.index()
-    places = [index.get(machine) for machine in columns["machine"]]
-    if None in places:
-        return None
-    known = [place for place in places if place is not None]
+    rows = [row for row, machine in enumerate(columns["machine"]) if machine in index]
+    places = [index[columns["machine"][row]] for row in rows]
+    states, temps, at_ms = heard_states(columns), columns["temp_chip_max_c"], columns["at_ms"]
+    rates, nominals = columns["hashrate_hs"], columns["hashrate_nominal_hs"]
     return Cells(
         version=heard.version,
         layout=layout.layout,
         now=heard.at.timestamp(),
-        i=known,
-        state=[STATE_CODES.get(state, 6) for state in heard_states(columns)],
-        temp=[_scaled(value, 10) for value in columns["temp_chip_max_c"]],
+        i=places,
+        state=[STATE_CODES.get(states[row], 6) for row in rows],
+        temp=[_scaled(temps[row], 10) for row in rows],
         rate=[
-            _ratio(value, layout.nominal_hs[place] or said)
-            for place, value, said in zip(
-                known, columns["hashrate_hs"], columns["hashrate_nominal_hs"], strict=True
-            )
+            _ratio(rates[row], layout.nominal_hs[place] or nominals[row])
+            for row, place in zip(rows, places, strict=True)
         ],
-        power=[_scaled(value, 1) for value in columns["power_w"]],
-        at=[None if at_ms is None else at_ms // 1000 for at_ms in columns["at_ms"]],
+        power=[_scaled(columns["power_w"][row], 1) for row in rows],
+        at=[None if at_ms[row] is None else at_ms[row] // 1000 for row in rows],
     )
 
 
