@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redoubt.edge.records import Records
+from redoubt.edge.records import Records, findings
+from redoubt.edge.records.engine import transaction
 from redoubt.edge.records.findings import FindingFilter
 from redoubt.model.errors import InputError
 from redoubt.model.finding import (
@@ -205,6 +208,10 @@ def test_lists_are_filtered_and_paged_gravest_first(records: Records) -> None:
         {"subject": Subject(SubjectKind.ADDRESS, "x" * 300)},
         {"seen_at": NOW.replace(tzinfo=None)},
         {"evidence": (Evidence("machine", NOW, "x" * 70_000),)},
+        {"evidence": (Evidence("machine", NOW, "x", {"y" * 70_000: 1}),)},
+        {"evidence": (Evidence("m", NOW, "x", {str(key): key for key in range(9_000)}),)},
+        {"evidence": (Evidence("machine", NOW, ""),) * 2_000},
+        {"evidence": (Evidence("machine", NOW.replace(tzinfo=None), "x"),)},
     ],
 )
 def test_what_no_rule_says_is_refused_whole(records: Records, changes: dict[str, object]) -> None:
@@ -213,3 +220,22 @@ def test_what_no_rule_says_is_refused_whole(records: Records, changes: dict[str,
     with pytest.raises(InputError):
         records.findings.apply_events(ACME, SITE, [good, bad])
     assert records.findings.list(ACME, ALL).total == 0
+
+
+def test_many_events_do_not_hold_the_records_lock(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others write in between: each transaction takes a part of the events."""
+    monkeypatch.setattr(findings, "EVENTS_PER_TRANSACTION", 10)
+    begun = 0
+
+    def begin(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
+        nonlocal begun
+        begun += 1
+        return transaction(engine)
+
+    monkeypatch.setattr("redoubt.edge.records.findings.transaction", begin)
+    events = [event(OPENED, 0, 0, machine=f"m{number}") for number in range(35)]
+    assert len(records.findings.apply_events(ACME, SITE, events)) == 35
+    assert begun == 4
+    assert records.findings.apply_events(ACME, SITE, events) == ()

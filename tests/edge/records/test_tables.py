@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,16 @@ def test_moments_are_kept_to_the_microsecond_and_aware(records: Records) -> None
     dialect = sa.create_engine("sqlite://").dialect
     stored = moment.process_bind_param(exact, dialect)
     assert moment.process_result_value(stored, dialect) == exact
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_no_page_could_show_is_kept_as_the_nearest_that_it_can(text: str) -> None:
+    moment, dialect = tables.Moment(), sa.create_engine("sqlite://").dialect
+    stored = moment.process_bind_param(datetime.fromisoformat(text), dialect)
+    for number in (stored, -(2**63), 2**63 - 1):
+        kept = moment.process_result_value(number, dialect)
+        assert kept is not None
+        assert 1970 <= kept.year <= 9998
 
 
 def test_two_writers_wait_for_each_other(records: Records) -> None:
