@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.edge.batches import (
+    MAX_EVENTS,
     BatchKind,
     MachineDetail,
     decode_details,
@@ -72,6 +73,14 @@ def test_everything_comes_out_once() -> None:
     assert load.notes == {"kept": b"1"}
     empty = outbox.take(NOW)
     assert (empty.drafts, empty.notes) == ((), {})
+
+
+def test_more_events_than_a_batch_may_hold_go_in_several() -> None:
+    outbox = Outbox()
+    outbox.add_events([event()] * (MAX_EVENTS + 1), {})
+    drafts = outbox.take(NOW).drafts
+    assert [draft.rows for draft in drafts] == [MAX_EVENTS, 1]
+    assert [len(decode_findings(draft.body)) for draft in drafts] == [MAX_EVENTS, 1]
 
 
 def test_the_oldest_samples_go_when_the_disk_takes_nothing_and_events_never_do() -> None:
