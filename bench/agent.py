@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from bench._virtual import virtual_world
 from redoubt.center.agent_port import AgentPort, Office, serve
 from redoubt.edge.agent_link import Receipt
@@ -106,7 +108,7 @@ class _Sink:
     async def is_revoked(self, agent: AgentIdentity) -> bool:
         return False
 
-    async def renew(self, agent: AgentIdentity, csr_pem: str) -> str | None:
+    async def renew(self, shown: x509.Certificate, csr_pem: str) -> str | None:
         return None
 
     @contextlib.asynccontextmanager

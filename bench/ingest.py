@@ -18,13 +18,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+from cryptography import x509
 
 from bench.store import MACHINES, day_tables
 from redoubt.center.agent_port import AgentPort, Office, serve
 from redoubt.center.latest import LatestState
 from redoubt.center.mover import Mover, Shelves
 from redoubt.edge.agent_link import AgentLink
-from redoubt.edge.batches import BatchKind, MachineDetail
+from redoubt.edge.batches import BatchKind, MachineDetail, encode_table
 from redoubt.edge.inbox import Inbox
 from redoubt.edge.keys import (
     AgentIdentity,
@@ -63,14 +64,10 @@ def _fill_spool(path: Path) -> None:
     start = (datetime.now(UTC) - timedelta(days=1, hours=1)).replace(microsecond=0)
     spool = Spool(path, limit_bytes=SPOOL_LIMIT_BYTES)
     size = 0
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
     for table in day_tables(start, SWEEPS, 60):
         drafts = []
         for batch in table.to_batches():
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
-                writer.write_batch(batch)
-            body = sink.getvalue().to_pybytes()
+            body = encode_table(pa.Table.from_batches([batch]))
             size += len(body)
             drafts.append(Draft(BatchKind.SAMPLES, batch.num_rows, body, start))
         spool.append(drafts)
@@ -168,7 +165,7 @@ async def _never_revoked(_agent: AgentIdentity) -> bool:
     return False
 
 
-async def _no_renewal(_agent: AgentIdentity, _csr_pem: str) -> str | None:
+async def _no_renewal(_shown: x509.Certificate, _csr_pem: str) -> str | None:
     return None
 
 
