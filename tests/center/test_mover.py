@@ -205,6 +205,28 @@ async def test_of_samples_that_the_store_refuses_only_that_batch_is_put_aside(
     assert (aside.seq, aside.why) == (5, "not this one")
 
 
+async def test_of_samples_that_cannot_be_shown_only_that_batch_is_put_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = bench.latest.apply_samples
+
+    def choose(organisation: OrganisationId, site: SiteId, table: pa.Table, now: datetime) -> int:
+        if "m-0009" in table["machine"].to_pylist():
+            raise OverflowError("date value out of range")
+        return show(organisation, site, table, now)
+
+    monkeypatch.setattr(bench.latest, "apply_samples", choose)
+    for number in range(5):
+        machines = 10 if number == 2 else 8
+        await bench.bring(
+            BatchKind.SAMPLES, machines, encode_samples(poll(BEGIN, number, machines))
+        )
+    await bench.mover.drain()
+    assert await bench.rows() == 4 * 8
+    (aside,) = await bench.inbox.asides()
+    assert aside.seq == 3
+
+
 @pytest.mark.usefixtures("choosy")
 async def test_a_group_that_was_halved_counts_once_when_it_comes_again(bench: Bench) -> None:
     await bench.bring(BatchKind.SAMPLES, 8, encode_samples(poll(BEGIN, 0, 8)))

@@ -138,18 +138,24 @@ class Mover:
 
     async def _carry_samples(self, group: Group, asides: list[Aside]) -> int:
         """Show and store the group's samples; return the number of rows."""
-        loads: list[_Load] = []
-        for load in await asyncio.to_thread(_unpack_samples, group, asides):
-            batch = load.batch
-            try:
-                self._latest.apply_samples(
-                    batch.organisation, batch.site, load.table, self._clock()
-                )
-            except Exception as exc:  # noqa: BLE001 - as above
-                asides.append(_blame(batch, exc))
-            else:
-                loads.append(load)
-        return await self._insert(group.token, loads, asides)
+        loads = await asyncio.to_thread(_unpack_samples, group, asides)
+        return await self._insert(group.token, self._show(loads, asides), asides)
+
+    def _show(self, loads: Sequence[_Load], asides: list[Aside]) -> Sequence[_Load]:
+        """Take samples to the latest state, all of a site at once; return those that it took."""
+        now = self._clock()
+        try:
+            for rows in _by_site(loads):
+                self._latest.apply_samples(rows.organisation, rows.site, rows.table, now)
+        except Exception as exc:  # noqa: BLE001 - as above
+            aside = _blame(loads[0].batch, exc)
+        else:
+            return loads
+        if len(loads) == 1:
+            asides.append(aside)
+            return ()
+        middle = len(loads) // 2
+        return [*self._show(loads[:middle], asides), *self._show(loads[middle:], asides)]
 
     async def _insert(self, token: str, loads: Sequence[_Load], asides: list[Aside]) -> int:
         """Insert under `token`; halve what is refused until the batch is found that is to blame.
