@@ -144,6 +144,15 @@ def test_no_site_speaks_over_another_about_a_machine() -> None:
     assert found.status.model == "ours"
 
 
+def test_a_machine_is_where_it_was_last_heard_of() -> None:
+    latest = LatestState()
+    latest.apply_samples(ACME, BUNKER, table(row(500, "m1")), NOW)
+    latest.apply_samples(ACME, BARN, table(row(5, "m1")), NOW)
+    assert latest.site_of(ACME, MachineId("m1")) == BARN
+    assert latest.site_of(ACME, MachineId("m2")) is None
+    assert latest.site_of(ZINC, MachineId("m1")) is None
+
+
 def test_a_site_cannot_fill_the_memory_with_machines() -> None:
     latest = LatestState(machines_per_site=3)
     rows = [row(1, f"m{number}") for number in range(5)]

@@ -153,6 +153,15 @@ class LatestState:
             for site, latest in self._of(organisation, None)
         }
 
+    def site_of(self, organisation: OrganisationId, machine: MachineId) -> SiteId | None:
+        """Return the site that last heard of a machine, or None where none did."""
+        heard = [
+            (int(latest.at_ms[place]), site)
+            for site, latest in self._of(organisation, None)
+            if (place := latest.index.get(machine)) is not None
+        ]
+        return max(heard)[1] if heard else None
+
     def detail(
         self, organisation: OrganisationId, site: SiteId, machine: MachineId
     ) -> MachineDetail | None:

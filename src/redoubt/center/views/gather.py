@@ -141,12 +141,13 @@ async def read_machine_series(
 ) -> Series | None:
     """Return the last `hours` of a machine; None where this organisation has no such machine."""
     start, end = _last(center, hours)
-    fleet = await read_fleet(center, organisation)
-    place = fleet.place_of(machine)
-    if place is None:
+    register = await center.live.register(center.records, organisation)
+    registered = next((known.site for known in register.machines if known.id == machine), None)
+    site = registered or center.latest.site_of(organisation, MachineId(machine))
+    if site is None:
         return None
     return await center.telemetry.machine_series(
-        organisation, SiteId(fleet.site[place]), MachineId(machine), start, end, points
+        organisation, site, MachineId(machine), start, end, points
     )
 
 
