@@ -214,6 +214,12 @@ def test_the_console_registers_previews_exports_and_backs_up(folder: Path, tmp_p
         in console("token", "site", folder, "x", "--organisation", "zeta", expect=2).output
     )
 
+    api = console("token", "api", folder, "grafana", "--scope", "metrics", "--json").stdout
+    assert json.loads(api)["token"].startswith("rda1.")
+    assert "expected" in console("token", "api", folder, "x", "--scope", "all", expect=2).output
+    assert console("agent", "list", folder, "--json").stdout == ""
+    assert "no agent" in console("agent", "revoke", folder, "new-site", "a-1", expect=2).output
+
     saved = console("register", "export", folder).stdout
     console("backup", folder, tmp_path / "backup")
     assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -14,9 +14,9 @@ from litestar.params import Parameter
 
 from redoubt.access.password import check_email, check_name
 from redoubt.access.principal import Principal, PrincipalKind, Scope, allowed_scopes, parse_scopes
-from redoubt.access.secret import Purpose, format_api_token, hash_secret
+from redoubt.center.api_tokens import MAX_TOKEN_DAYS, make_api_token
 from redoubt.center.context import Center
-from redoubt.center.links import LINK_LIFE, make_link, new_secret
+from redoubt.center.links import LINK_LIFE, make_link
 from redoubt.center.site_tokens import ENROLMENT_LIFE, make_enrolment_token
 from redoubt.edge.records.agents import Agent
 from redoubt.edge.records.audit import AuditEntry
@@ -27,7 +27,6 @@ from redoubt.model.ids import SiteId, UserId
 from redoubt.model.register import Role
 
 MAX_BODY_BYTES = 16 * 1024
-MAX_TOKEN_DAYS = 366
 _ADMIN: dict[str, Any] = {"scope": Scope.ADMIN, "request_max_body_size": MAX_BODY_BYTES}
 
 
@@ -147,21 +146,19 @@ async def post_token(center: Center, principal: Principal, data: NewToken) -> Re
     """Make an API token. Tokens make no tokens: that needs a person."""
     if principal.kind is not PrincipalKind.USER:
         raise PermissionDeniedException("a token is made by a person who has signed in")
-    now, secret = center.clock(), new_secret()
-    token = ApiToken(
-        id=f"t-{secrets.token_hex(8)}",
-        organisation=principal.organisation,
-        name=check_name(data.name, "a name for the token"),
-        scopes=tuple(sorted(allowed_scopes(parse_scopes(data.scopes), principal))),
-        made_by=principal.who,
-        created_at=now,
-        expires_at=now + timedelta(days=data.days),
+    token, text = await asyncio.to_thread(
+        make_api_token,
+        center.records,
+        principal.organisation,
+        data.name,
+        allowed_scopes(parse_scopes(data.scopes), principal),
+        principal.who,
+        data.days,
+        center.clock(),
     )
-    key = hash_secret(Purpose.API_TOKEN, secret)
-    await asyncio.to_thread(center.records.tokens.add, token, key)
     words = f"{token.name}: {' '.join(token.scopes)}"
     await _note(center, principal, "token.add", f"token:{token.id}", words)
-    return _json(MadeToken(token.id, format_api_token(secret), token.expires_at), 201)
+    return _json(MadeToken(token.id, text, token.expires_at), 201)
 
 
 @delete("/api/v1/tokens/{token:str}", scope=Scope.ADMIN)

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from redoubt.access.password import check_name
+from redoubt.access.principal import parse_scopes
+from redoubt.center.api_tokens import make_api_token
 from redoubt.center.context import utc_now
 from redoubt.center.folder import CenterFolder
 from redoubt.center.links import make_link
@@ -19,6 +21,7 @@ from redoubt.center.register_import import ImportReport, import_files, preview_f
 from redoubt.center.settings import load_settings
 from redoubt.center.site_tokens import make_enrolment_token
 from redoubt.edge.records import Records, open_records
+from redoubt.edge.records.agents import Agent
 from redoubt.edge.records.audit import AuditEntry
 from redoubt.edge.records.sessions import LinkPurpose
 from redoubt.model.errors import InputError
@@ -97,6 +100,37 @@ def console_site_token(
         entry = AuditEntry(at=now, who=WHO, action="enrolment.add", object=f"site:{wanted}")
         records.audit.add(scope, entry)
         return SiteToken(token, is_new)
+
+
+def console_api_token(
+    folder: Path, organisation: str | None, name: str, scopes: Sequence[str], days: int
+) -> str:
+    """Return the text of a new API token with these scopes."""
+    wanted = parse_scopes(scopes)
+    with _records(folder) as records:
+        scope, now = _organisation(records, organisation), utc_now()
+        token, text = make_api_token(records, scope, name, wanted, WHO, days, now)
+        words = f"{token.name}: {' '.join(token.scopes)}"
+        entry = AuditEntry(
+            at=now, who=WHO, action="token.add", object=f"token:{token.id}", text=words
+        )
+        records.audit.add(scope, entry)
+        return text
+
+
+def console_agents(folder: Path, organisation: str | None) -> tuple[Agent, ...]:
+    """Return every agent that enrolled."""
+    with _records(folder) as records:
+        return records.agents.list(_organisation(records, organisation))
+
+
+def console_revoke_agent(folder: Path, organisation: str | None, site: str, agent: str) -> None:
+    """Shut an agent out for good. Raises InputError where there is none."""
+    with _records(folder) as records:
+        scope, now = _organisation(records, organisation), utc_now()
+        records.agents.revoke(scope, SiteId(site), agent, now)
+        entry = AuditEntry(at=now, who=WHO, action="agent.revoke", object=f"agent:{agent}")
+        records.audit.add(scope, entry)
 
 
 def console_add_organisation(folder: Path, identifier: str, name: str, *, is_client: bool) -> str:

@@ -107,7 +107,7 @@ def link(
 
 @command.group("token")
 def token() -> None:
-    """Make tokens for sites."""
+    """Make tokens: for a site to enrol with, for a program to read the API with."""
 
 
 @token.command("site")
@@ -140,6 +140,72 @@ def token_site(
         err=True,
     )
     _answer(made.token, "token", as_json)
+
+
+@token.command("api")
+@FOLDER
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=("read",),
+    show_default=True,
+    help="What it may do: read, metrics, findings:ack, register:write, admin. May be repeated.",
+)
+@click.option(
+    "--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How long it lasts."
+)
+@click.option("--organisation", default=None, help="Whose; the first one where left out.")
+@AS_JSON
+def token_api(
+    folder: Path,
+    name: str,
+    scopes: tuple[str, ...],
+    days: int,
+    organisation: str | None,
+    as_json: bool,
+) -> None:
+    """Print a new API token called NAME; it is shown this once. Send it as a Bearer token."""
+    from redoubt.center.console import console_api_token
+
+    _answer(console_api_token(folder, organisation, name, scopes, days), "token", as_json)
+
+
+@command.group("agent")
+def agent_group() -> None:
+    """Site agents that enrolled here."""
+
+
+@agent_group.command("list")
+@FOLDER
+@click.option("--organisation", default=None, help="Whose; the first one where left out.")
+@AS_JSON
+def agent_list(folder: Path, organisation: str | None, as_json: bool) -> None:
+    """List the agents: their sites, the end of their certificates, their last contact."""
+    from redoubt.center.console import console_agents
+
+    for agent in console_agents(folder, organisation):
+        if as_json:
+            click.echo(_json(agent))
+            continue
+        heard = agent.last_contact_at
+        standing = "revoked" if agent.revoked_at else f"until {agent.expires_at:%Y-%m-%d %H:%M} UTC"
+        contact = f"last contact {heard:%Y-%m-%d %H:%M} UTC" if heard else "no contact yet"
+        click.echo(f"{agent.site:24}  {agent.agent:20}  {standing:26}  {contact}")
+
+
+@agent_group.command("revoke")
+@FOLDER
+@click.argument("site")
+@click.argument("agent")
+@click.option("--organisation", default=None, help="Whose; the first one where left out.")
+def agent_revoke(folder: Path, site: str, agent: str, organisation: str | None) -> None:
+    """Shut AGENT of SITE out for good: its certificate opens nothing any more."""
+    from redoubt.center.console import console_revoke_agent
+
+    console_revoke_agent(folder, organisation, site, agent)
+    click.echo(f"{agent} of {site} is shut out; a new one needs a new enrolment token.", err=True)
 
 
 @command.group("organisation")
